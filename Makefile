@@ -1,0 +1,138 @@
+# mod_retrace: see README. `make help` lists the targets.
+
+.DEFAULT_GOAL := all
+SHELL   := /bin/sh
+VERSION := 0.1.0
+
+DISTRO ?= $(if $(wildcard /etc/debian_version),debian,fedora)
+include rpm/distro/$(DISTRO).mk
+
+# --- Where things go -----------------------------------------------------------------------------
+DESTDIR    ?=
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc
+LIBEXECDIR ?= $(PREFIX)/libexec/retrace
+MANDIR     ?= $(PREFIX)/share/man
+DATADIR    ?= $(PREFIX)/share/retrace-server
+SPOOLDIR   ?= /var/spool/retrace-server
+CACHEDIR   ?= /var/cache/retrace-server/buildid
+CONFIG     ?= $(SYSCONFDIR)/retrace-server.conf
+OWNER      ?= retrace
+
+# --- How things are built ------------------------------------------------------------------------
+SAN ?=
+V   ?=
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+B   := build$(if $(SAN),/san)
+CC  ?= gcc
+PKG := pkg-config
+
+WARN   := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+          -Wwrite-strings $(if $(WERROR),-Werror)
+OPT    := $(if $(SAN),-O1 -g -fsanitize=address$(comma)undefined -fno-omit-frame-pointer \
+          -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
+comma  := ,
+APR_CFLAGS  := $(shell apr-1-config --cppflags --includes 2>/dev/null)
+APR_LIBS    := $(shell apr-1-config --link-ld 2>/dev/null) $(shell apr-1-config --libs 2>/dev/null)
+CPPFLAGS    += -I. -D_GNU_SOURCE -DRETRACE_VERSION='"$(VERSION)"' $(APR_CFLAGS)
+ALL_CFLAGS   = -std=c11 $(WARN) $(OPT) -fPIC -fvisibility=hidden $(CFLAGS)
+ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,now $(LDFLAGS)
+
+LIB_SRC     := $(wildcard lib/*.c)
+LIBC_ONLY   := lib/id.c lib/privileges.c
+WORKER_SRC  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
+INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
+DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
+MODULE_SRC  := $(wildcard mod_retrace/*.c)
+UNIT_SRC    := $(wildcard tests/unit/test_*.c)
+FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
+
+obj = $(patsubst %.c,$(B)/%.o,$(1))
+
+LIB_LIBS    := -lcrypto $(APR_LIBS)
+WORKER_LIBS := -lelf -lseccomp
+INGEST_LIBS := -larchive -llzma -lz -lseccomp
+
+PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
+            $(B)/retrace-server-worker $(B)/retrace-server-config
+
+.PHONY: all lib module helpers worker cleanup help
+all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
+
+lib: $(B)/libretrace.a
+module: $(B)/mod_retrace.so
+helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config
+worker: $(B)/retrace-server-worker $(B)/retrace-ingest
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $($(subst /,_,$(firstword $(subst /, ,$*)))_CFLAGS) -MMD -MP -c -o $@ $<
+
+mod_retrace_CFLAGS = $(shell $(APXS) -q EXTRA_CPPFLAGS) -isystem $(shell $(APXS) -q INCLUDEDIR)
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+$(B)/libretrace.a: $(call obj,$(LIB_SRC))
+$(B)/libworker.a: $(call obj,$(WORKER_SRC))
+$(B)/libingest.a: $(call obj,$(INGEST_SRC))
+$(B)/libdispatch.a: $(call obj,$(DISPATCH_SRC))
+$(B)/%.a:
+	@rm -f $@
+	$(Q)ar rcs $@ $^
+
+# --- Programs ------------------------------------------------------------------------------------
+POLICY_CONFIG   ?= $(CONFIG)
+POLICY_CALLER   ?= $(HTTPD_USER)
+POLICY_OWNER    ?= $(OWNER)
+POLICY_GROUP    ?= $(OWNER)
+POLICY_PROGRAMS ?= $(LIBEXECDIR)
+
+PATH_DEFINES := -DRETRACE_CONFIG_PATH='"$(CONFIG)"'  -DRETRACE_SPOOLDIR='"$(SPOOLDIR)"' -DRETRACE_CACHEDIR='"$(CACHEDIR)"' \
+                -DRETRACE_LIBEXECDIR='"$(LIBEXECDIR)"'
+$(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o $(B)/mod_retrace/directives.o: CPPFLAGS += $(PATH_DEFINES)
+
+# The setuid helper: libc only, and a policy that is fixed when it is linked.
+HELPER_OBJ := $(B)/helpers/retrace-helper.o $(call obj,$(LIBC_ONLY))
+$(B)/helper_policy.c: Makefile rpm/distro/$(DISTRO).mk
+	@mkdir -p $(@D)
+	$(Q)$(MAKE) --no-print-directory -s policy-source > $@
+$(B)/helper_policy.o: $(B)/helper_policy.c
+	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
+# ASan refuses to start a setuid program with its runtime preloaded: the helper is built without it.
+$(B)/retrace-helper: $(HELPER_OBJ) $(B)/helper_policy.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^
+
+$(B)/retrace-dispatch: $(B)/helpers/dispatch/main.o $(B)/libdispatch.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+$(B)/retrace-ingest: $(B)/worker/ingest/main.o $(B)/libingest.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INGEST_LIBS) $(LIB_LIBS)
+$(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
+$(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+
+# The module: its symbols are hidden but for the module record.
+$(B)/mod_retrace.so: $(call obj,$(MODULE_SRC)) $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--exclude-libs,ALL -o $@ $^ $(LIB_LIBS)
+
+# --- What other tools ask for ----------------------------------------------------------------------
+.PHONY: print-values policy-helper
+print-values:
+	@$(foreach name,$(NAMES),echo '$(name)=$($(name))';)
+
+# The helper with another policy: HELPER= the file, POLICY_*= what is compiled in. Under a second.
+policy-helper: $(HELPER_OBJ)
+	$(Q)policy=$$(mktemp --suffix=.c) && $(MAKE) --no-print-directory -s policy-source > $$policy \
+	    && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $(HELPER) $^ $$policy; \
+	    code=$$?; rm -f $$policy; exit $$code
+.PHONY: policy-source
+policy-source:
+	@printf '#include "helpers/helper_policy.h"\nconst helper_policy_t helper_policy = {\n "%s",\n "%s",\n "%s",\n "%s",\n "%s" };\n' \
+	    "$(POLICY_CONFIG)" "$(POLICY_CALLER)" "$(POLICY_OWNER)" "$(POLICY_GROUP)" "$(POLICY_PROGRAMS)"

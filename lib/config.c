@@ -1,0 +1,295 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See config.h. An option is one row of the table below. */
+#include "lib/config.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/fs.h"
+
+#ifndef RETRACE_SPOOLDIR
+#define RETRACE_SPOOLDIR "/var/spool/retrace-server"
+#endif
+#ifndef RETRACE_CACHEDIR
+#define RETRACE_CACHEDIR "/var/cache/retrace-server/buildid"
+#endif
+#ifndef RETRACE_LIBEXECDIR
+#define RETRACE_LIBEXECDIR "/usr/libexec/retrace"
+#endif
+
+typedef enum option_kind_t {
+    KIND_PATH,   /* absolute, no control characters */
+    KIND_OPTIONAL_PATH, /* likewise, or empty */
+    KIND_NUMBER, /* min to max */
+    KIND_BOOL,   /* 0 or 1 */
+    KIND_CHOICE  /* one of words */
+} option_kind_t;
+
+typedef struct option_t {
+    const char *key;
+    option_kind_t kind;
+    size_t offset;
+    const char *value; /* the default, as the file would spell it */
+    int64_t min;
+    int64_t max;
+    const char *const *words;
+} option_t;
+
+static const char *const environment_words[] = { "extract", "native", NULL };
+static const char *const dispatcher_words[] = { "helper", "systemd", NULL };
+static const char *const required_words[] = { "s1-or-s2", "s1", "s2", "core", NULL };
+
+#define FIELD(name) offsetof(retrace_config_t, name)
+#define MAX_MB      (INT64_C(16) * 1024 * 1024) /* 16 TiB */
+
+static const option_t options[] = {
+    { "SaveDir", KIND_PATH, FIELD(save_dir), RETRACE_SPOOLDIR, 0, 0, NULL },
+    { "CacheDir", KIND_PATH, FIELD(cache_dir), RETRACE_CACHEDIR, 0, 0, NULL },
+    { "RequireHTTPS", KIND_BOOL, FIELD(require_https), "1", 0, 0, NULL },
+    { "MaxParallelTasks", KIND_NUMBER, FIELD(max_parallel_tasks), "5", 1, 1000, NULL },
+    { "MaxQueuedTasks", KIND_NUMBER, FIELD(max_queued_tasks), "0", 0, 100000, NULL },
+    { "MaxPackedSize", KIND_NUMBER, FIELD(max_packed_mb), "50", 1, MAX_MB, NULL },
+    { "MaxUnpackedSize", KIND_NUMBER, FIELD(max_unpacked_mb), "1024", 1, MAX_MB, NULL },
+    { "MaxSmallFileSize", KIND_NUMBER, FIELD(max_small_file_kb), "100", 1, 1024, NULL },
+    { "MinStorageLeft", KIND_NUMBER, FIELD(min_storage_left_mb), "1024", 0, MAX_MB, NULL },
+    { "MaxTaskRuntime", KIND_NUMBER, FIELD(max_task_runtime_s), "3600", 1, 604800, NULL },
+    { "MaxTaskMemory", KIND_NUMBER, FIELD(max_task_memory_mb), "4096", 64, MAX_MB, NULL },
+    { "TaskPassLength", KIND_NUMBER, FIELD(task_password_length), "32", 22, 128, NULL },
+    { "RequiredFiles", KIND_CHOICE, FIELD(required_files), "s1-or-s2", 0, 0, required_words },
+    { "RetraceEnvironment", KIND_CHOICE, FIELD(environment), "extract", 0, 0, environment_words },
+    { "Dispatcher", KIND_CHOICE, FIELD(dispatcher), "helper", 0, 0, dispatcher_words },
+    { "CgroupPath", KIND_OPTIONAL_PATH, FIELD(cgroup_path), "", 0, 0, NULL },
+    { "ProgramDir", KIND_PATH, FIELD(program_dir), RETRACE_LIBEXECDIR, 0, 0, NULL },
+    { "GdbPath", KIND_PATH, FIELD(gdb_path), "/usr/bin/gdb", 0, 0, NULL },
+    { "BubblewrapPath", KIND_PATH, FIELD(bubblewrap_path), "/usr/bin/bwrap", 0, 0, NULL },
+    { "PrintersDir", KIND_OPTIONAL_PATH, FIELD(printers_dir), "/usr/share/gcc/python", 0, 0, NULL },
+    { "HostDirs", KIND_OPTIONAL_PATH, FIELD(host_dirs), "/usr", 0, 0, NULL },
+    { "HostDebugDir", KIND_PATH, FIELD(host_debug_dir), "/usr/lib/debug", 0, 0, NULL },
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static void *field_of(const retrace_config_t *config, const option_t *option)
+{
+    return (char *)(uintptr_t)config + option->offset;
+}
+
+/* Each setter returns NULL, or what is wrong with the value. */
+
+static const char *set_path(retrace_config_t *config, const option_t *option, const char *value,
+                            apr_pool_t *p)
+{
+    const char *at;
+
+    if (value[0] == '\0' && option->kind == KIND_OPTIONAL_PATH) {
+        *(const char **)field_of(config, option) = "";
+        return NULL;
+    }
+    if (value[0] != '/') {
+        return apr_psprintf(p, "%s must be an absolute path", option->key);
+    }
+    for (at = value; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 || *at == 0x7f) {
+            return apr_psprintf(p, "%s must not contain control characters", option->key);
+        }
+    }
+    *(const char **)field_of(config, option) = apr_pstrdup(p, value);
+    return NULL;
+}
+
+static const char *set_number(retrace_config_t *config, const option_t *option, const char *value,
+                              apr_pool_t *p)
+{
+    char *end = NULL;
+    apr_int64_t number = apr_strtoi64(value, &end, 10);
+
+    if (value[0] == '\0' || *end != '\0' || value[0] == '+') {
+        return apr_psprintf(p, "%s must be a whole number", option->key);
+    }
+    if (number < option->min || number > option->max) {
+        return apr_psprintf(p, "%s must be between %" APR_INT64_T_FMT " and %" APR_INT64_T_FMT,
+                            option->key, (apr_int64_t)option->min, (apr_int64_t)option->max);
+    }
+    *(int64_t *)field_of(config, option) = number;
+    return NULL;
+}
+
+static const char *set_bool(retrace_config_t *config, const option_t *option, const char *value,
+                            apr_pool_t *p)
+{
+    if (strcmp(value, "0") != 0 && strcmp(value, "1") != 0) {
+        return apr_psprintf(p, "%s must be 0 or 1", option->key);
+    }
+    *(bool *)field_of(config, option) = value[0] == '1';
+    return NULL;
+}
+
+static const char *set_choice(retrace_config_t *config, const option_t *option, const char *value,
+                              apr_pool_t *p)
+{
+    const char *list = option->words[0];
+    int i;
+
+    for (i = 0; option->words[i] != NULL; i++) {
+        if (strcasecmp(option->words[i], value) == 0) {
+            *(int *)field_of(config, option) = i;
+            return NULL;
+        }
+        if (i > 0) {
+            list = apr_pstrcat(p, list, ", ", option->words[i], NULL);
+        }
+    }
+    return apr_psprintf(p, "%s must be one of: %s", option->key, list);
+}
+
+static const char *set_option(retrace_config_t *config, const option_t *option, const char *value,
+                              apr_pool_t *p)
+{
+    switch (option->kind) {
+    case KIND_NUMBER:
+        return set_number(config, option, value, p);
+    case KIND_BOOL:
+        return set_bool(config, option, value, p);
+    case KIND_CHOICE:
+        return set_choice(config, option, value, p);
+    default:
+        return set_path(config, option, value, p);
+    }
+}
+
+static retrace_config_t *make_defaults(apr_pool_t *p)
+{
+    retrace_config_t *config = apr_pcalloc(p, sizeof(*config));
+    size_t i;
+
+    for (i = 0; i < OPTIONS; i++) {
+        (void)set_option(config, &options[i], options[i].value, p);
+    }
+    return config;
+}
+
+static const option_t *find_option(const char *key)
+{
+    size_t i;
+
+    for (i = 0; i < OPTIONS; i++) {
+        if (strcasecmp(options[i].key, key) == 0) {
+            return &options[i];
+        }
+    }
+    return NULL;
+}
+
+static char *trim(char *text)
+{
+    char *end;
+
+    text += strspn(text, " \t\r");
+    end = text + strlen(text);
+    while (end > text && strchr(" \t\r", end[-1]) != NULL) {
+        end--;
+    }
+    *end = '\0';
+    return text;
+}
+
+static const char *apply_setting(retrace_config_t *config, char *line, apr_pool_t *p)
+{
+    char *equals = strchr(line, '=');
+    const option_t *option;
+    const char *key;
+
+    if (equals == NULL) {
+        return "a line must be [retrace], a comment or Key = value";
+    }
+    *equals = '\0';
+    key = trim(line);
+    option = find_option(key);
+    if (option == NULL) {
+        return apr_psprintf(p, "there is no option %.64s", apr_pescape_echo(p, key, 1));
+    }
+    return set_option(config, option, trim(equals + 1), p);
+}
+
+static const char *apply_line(retrace_config_t *config, char *line, bool *in_section, apr_pool_t *p)
+{
+    line = trim(line);
+    if (line[0] == '\0' || line[0] == '#' || line[0] == ';') {
+        return NULL;
+    }
+    if (line[0] == '[') {
+        *in_section = strcasecmp(line, "[retrace]") == 0;
+        return *in_section ? NULL : "the only section is [retrace]";
+    }
+    if (!*in_section) {
+        return "[retrace] must come before the first option";
+    }
+    return apply_setting(config, line, p);
+}
+
+apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *path,
+                                 retrace_error_t *err, apr_pool_t *p)
+{
+    retrace_config_t *config = make_defaults(p);
+    const char *text = NULL;
+    const char *wrong;
+    bool in_section = false;
+    int number = 0;
+    apr_size_t length = 0;
+    apr_status_t rv;
+    char *line;
+    char *rest;
+
+    rv = retrace_fs_read(&text, &length, AT_FDCWD, path, RETRACE_CONFIG_MAX_BYTES, err, p);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (strlen(text) != length) {
+        return retrace_fail(err, APR_EINVAL, "%s contains a NUL byte", path);
+    }
+    rest = apr_pstrdup(p, text);
+    while (rest != NULL) {
+        line = strsep(&rest, "\n");
+        number++;
+        wrong = apply_line(config, line, &in_section, p);
+        if (wrong != NULL) {
+            return retrace_fail(err, APR_EINVAL, "%s:%d: %s", path, number, wrong);
+        }
+    }
+    *pconfig = config;
+    return APR_SUCCESS;
+}
+
+static const char *show_value(const retrace_config_t *config, const option_t *option, apr_pool_t *p)
+{
+    switch (option->kind) {
+    case KIND_NUMBER:
+        return apr_psprintf(p, "%" APR_INT64_T_FMT,
+                            (apr_int64_t)*(int64_t *)field_of(config, option));
+    case KIND_BOOL:
+        return *(bool *)field_of(config, option) ? "1" : "0";
+    case KIND_CHOICE:
+        return option->words[*(int *)field_of(config, option)];
+    default:
+        return *(const char **)field_of(config, option);
+    }
+}
+
+void retrace_config_each(const retrace_config_t *config,
+                         void (*visit)(void *baton, const char *key, const char *value),
+                         void *baton, apr_pool_t *p)
+{
+    size_t i;
+
+    if (config == NULL) {
+        config = make_defaults(p);
+    }
+    for (i = 0; i < OPTIONS; i++) {
+        visit(baton, options[i].key, show_value(config, &options[i], p));
+    }
+}

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one settings file that all programs share: `[retrace]`, then lines of `Key = value`. Keys are
+ * compared without case, `#` and `;` begin comment lines, the last of two equal keys counts. What is
+ * unknown, malformed or out of range is an error that names file and line. */
+#ifndef RETRACE_CONFIG_H
+#define RETRACE_CONFIG_H
+
+#include <apr_pools.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+
+#define RETRACE_CONFIG_MAX_BYTES 65536 /* of the file */
+
+#define RETRACE_KIB (INT64_C(1024))
+#define RETRACE_MIB (INT64_C(1024) * 1024)
+
+typedef enum retrace_environment_t {
+    RETRACE_ENVIRONMENT_EXTRACT,
+    RETRACE_ENVIRONMENT_NATIVE
+} retrace_environment_t;
+
+typedef enum retrace_dispatcher_t {
+    RETRACE_DISPATCHER_HELPER,
+    RETRACE_DISPATCHER_SYSTEMD
+} retrace_dispatcher_t;
+
+typedef enum retrace_required_t {
+    RETRACE_REQUIRED_S1_OR_S2,
+    RETRACE_REQUIRED_S1,
+    RETRACE_REQUIRED_S2,
+    RETRACE_REQUIRED_CORE
+} retrace_required_t;
+
+/** One field per option; names, units and defaults are in conf.d/retrace-server.conf. */
+typedef struct retrace_config_t {
+    const char *save_dir;
+    const char *cache_dir;
+    const char *program_dir;
+    const char *gdb_path;
+    const char *bubblewrap_path;
+    const char *printers_dir;
+    const char *host_dirs;            /* absolute paths, separated by ':' */
+    const char *host_debug_dir;
+    const char *cgroup_path;          /* "" = this process's own group */
+    int64_t max_parallel_tasks;
+    int64_t max_queued_tasks;
+    int64_t max_packed_mb;
+    int64_t max_unpacked_mb;
+    int64_t max_small_file_kb;
+    int64_t min_storage_left_mb;
+    int64_t max_task_runtime_s;
+    int64_t max_task_memory_mb;
+    int64_t task_password_length;
+    bool require_https;
+    int required_files;               /* retrace_required_t */
+    int environment;                  /* retrace_environment_t */
+    int dispatcher;                   /* retrace_dispatcher_t */
+} retrace_config_t;
+
+/**
+ * Read the settings.
+ * @param pconfig  in p, with the defaults for what the file leaves out; written only on success
+ * @param path     absolute
+ * @return APR_EINVAL  bad content; err begins "<path>:<line>: "
+ *         other       it cannot be read
+ */
+apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *path,
+                                 retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Call `visit` for each option in the order of the table, with its value as the file would spell it.
+ * @param config  NULL for the defaults
+ */
+void retrace_config_each(const retrace_config_t *config,
+                         void (*visit)(void *baton, const char *key, const char *value),
+                         void *baton, apr_pool_t *p);
+
+#endif

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See fs.h. */
+#include "lib/fs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define NAME_MAX_BYTES 256
+
+apr_status_t retrace_fs_open_dir(int *pfd, int at, const char *name, retrace_error_t *err)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "open directory %s", name);
+    }
+    *pfd = fd;
+    return APR_SUCCESS;
+}
+
+apr_status_t retrace_fs_make_dir(int *pfd, int at, const char *name, mode_t mode,
+                                 retrace_error_t *err)
+{
+    if (mkdirat(at, name, mode) != 0 && errno != EEXIST) {
+        return retrace_fail(err, errno, "make directory %s", name);
+    }
+    return retrace_fs_open_dir(pfd, at, name, err);
+}
+
+static apr_status_t read_all(const char **ptext, apr_size_t *plength, int fd, const char *name,
+                             apr_size_t max, retrace_error_t *err, apr_pool_t *p)
+{
+    struct stat info;
+    char *text;
+    apr_size_t done = 0;
+    ssize_t got;
+
+    if (fstat(fd, &info) != 0) {
+        return retrace_fail(err, errno, "look at %s", name);
+    }
+    if (!S_ISREG(info.st_mode)) {
+        return retrace_fail(err, APR_EINVAL, "%s is not a regular file", name);
+    }
+    if ((apr_uint64_t)info.st_size > max) {
+        return retrace_fail(err, APR_EINVAL, "%s is longer than %lu bytes", name,
+                            (unsigned long)max);
+    }
+    text = apr_palloc(p, (apr_size_t)info.st_size + 1);
+    while (done < (apr_size_t)info.st_size) {
+        got = read(fd, text + done, (apr_size_t)info.st_size - done);
+        if (got < 0) {
+            return retrace_fail(err, errno, "read %s", name);
+        }
+        if (got == 0) {
+            break;
+        }
+        done += (apr_size_t)got;
+    }
+    text[done] = '\0';
+    *ptext = text;
+    if (plength != NULL) {
+        *plength = done;
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t retrace_fs_read(const char **ptext, apr_size_t *plength, int dir, const char *name,
+                             apr_size_t max, retrace_error_t *err, apr_pool_t *p)
+{
+    /* O_NONBLOCK: a FIFO of that name must not hold us. */
+    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    apr_status_t rv;
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "open %s", name);
+    }
+    rv = read_all(ptext, plength, fd, name, max, err, p);
+    (void)close(fd);
+    return rv;
+}
+
+apr_status_t retrace_fs_write_all(int fd, const void *data, apr_size_t length)
+{
+    const char *at = data;
+    ssize_t sent;
+
+    while (length > 0) {
+        sent = write(fd, at, length);
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0) {
+            return errno;
+        }
+        at += sent;
+        length -= (apr_size_t)sent;
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t write_file(int dir, const char *name, const void *data, apr_size_t length,
+                               mode_t mode, bool durable)
+{
+    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
+    apr_status_t rv;
+
+    if (fd < 0) {
+        return errno;
+    }
+    rv = retrace_fs_write_all(fd, data, length);
+    if (rv == APR_SUCCESS && durable && fsync(fd) != 0) {
+        rv = errno;
+    }
+    if (close(fd) != 0 && rv == APR_SUCCESS) {
+        rv = errno;
+    }
+    return rv;
+}
+
+apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr_size_t length,
+                                mode_t mode, bool durable, retrace_error_t *err)
+{
+    char temporary[NAME_MAX_BYTES];
+    apr_status_t rv;
+
+    /* One writer per file (whoever holds the lock of the task), so that the name needs no chance;
+     * what a killed writer left is overwritten. */
+    if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary)) {
+        return retrace_fail(err, ENAMETOOLONG, "write %s", name);
+    }
+    rv = write_file(dir, temporary, data, length, mode, durable);
+    if (rv == APR_SUCCESS && renameat(dir, temporary, dir, name) != 0) {
+        rv = errno;
+    }
+    if (rv == APR_SUCCESS && durable && fsync(dir) != 0) {
+        rv = errno;
+    }
+    if (rv != APR_SUCCESS) {
+        (void)unlinkat(dir, temporary, 0);
+        return retrace_fail(err, rv, "write %s", name);
+    }
+    return APR_SUCCESS;
+}
+
+bool retrace_fs_exists(int dir, const char *name)
+{
+    struct stat info;
+
+    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static apr_status_t remove_at(int dir, const char *name, int depth);
+
+static bool is_dot(const char *name)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+static apr_status_t empty_directory(int fd, int depth)
+{
+    apr_status_t rv = APR_SUCCESS;
+    struct dirent *entry;
+    DIR *listing = fdopendir(fd);
+
+    if (listing == NULL) {
+        rv = errno;
+        (void)close(fd);
+        return rv;
+    }
+    while (rv == APR_SUCCESS && (entry = readdir(listing)) != NULL) {
+        if (!is_dot(entry->d_name)) {
+            rv = remove_at(dirfd(listing), entry->d_name, depth + 1);
+        }
+    }
+    (void)closedir(listing);
+    return rv;
+}
+
+static apr_status_t remove_at(int dir, const char *name, int depth)
+{
+    apr_status_t rv;
+    int fd;
+
+    if (unlinkat(dir, name, 0) == 0 || errno == ENOENT) {
+        return APR_SUCCESS;
+    }
+    if (errno != EISDIR && errno != EPERM) {
+        return errno;
+    }
+    if (depth > RETRACE_FS_MAX_DEPTH) {
+        return ELOOP;
+    }
+    fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT ? APR_SUCCESS : errno;
+    }
+    rv = empty_directory(fd, depth);
+    if (rv == APR_SUCCESS && unlinkat(dir, name, AT_REMOVEDIR) != 0 && errno != ENOENT) {
+        rv = errno;
+    }
+    return rv;
+}
+
+apr_status_t retrace_fs_remove(int dir, const char *name, retrace_error_t *err)
+{
+    apr_status_t rv = remove_at(dir, name, 0);
+
+    return rv == APR_SUCCESS ? rv : retrace_fail(err, rv, "remove %s", name);
+}
+
+apr_status_t retrace_fs_lock(int *pfd, int dir, const char *name, bool wait, retrace_error_t *err)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc;
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "open lock %s", name);
+    }
+    do {
+        rc = fcntl(fd, wait ? F_OFD_SETLKW : F_OFD_SETLK, &lock);
+    }
+    while (rc != 0 && errno == EINTR);
+    if (rc != 0) {
+        apr_status_t rv = errno == EACCES || errno == EAGAIN ? APR_EBUSY : errno;
+
+        (void)close(fd);
+        return retrace_fail(err, rv, "lock %s", name);
+    }
+    *pfd = fd;
+    return APR_SUCCESS;
+}
+
+bool retrace_fs_is_locked(int dir, const char *name)
+{
+    struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+    int fd = openat(dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    bool held;
+
+    if (fd < 0) {
+        return false;
+    }
+    held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    (void)close(fd);
+    return held;
+}
+
+apr_int64_t retrace_fs_free_bytes(int fd)
+{
+    struct statvfs info;
+
+    if (fstatvfs(fd, &info) != 0) {
+        return -1;
+    }
+    return (apr_int64_t)info.f_bavail * (apr_int64_t)info.f_frsize;
+}
