@@ -1,0 +1,368 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See dispatch.h. One round: reap, adopt what a dead dispatcher left, end what is overdue, start
+ * what is due; then sleep until something happens or the heartbeat is due. */
+#include "helpers/dispatch/dispatch.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "helpers/dispatch/settle.h"
+#include "lib/fs.h"
+#include "lib/id.h"
+#include "lib/queue.h"
+
+typedef struct worker_slot_t {
+    engine_job_t job;
+    int64_t deadline_s; /* monotonic */
+    bool is_overdue;    /* killed for its time */
+} worker_slot_t;
+
+typedef struct dispatcher_t {
+    const retrace_spool_t *spool;
+    const retrace_config_t *config;
+    const char *config_path;
+    const engine_t *engine;
+    apr_array_header_t *slots; /* of worker_slot_t */
+    int foreign;               /* running entries whose lock somebody holds who is not our child */
+    int children;              /* signalfd for SIGCHLD */
+    int changes;               /* inotify on the queue */
+    apr_pool_t *round;         /* cleared after each round */
+} dispatcher_t;
+
+static int64_t now_s(void)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+/* The edge: what goes wrong with one task is logged here, and the round goes on. */
+static void report(uint32_t id, const retrace_error_t *err)
+{
+    syslog(LOG_ERR, "task %s: %s", retrace_id_format(id).text, err->text);
+}
+
+static void settle(dispatcher_t *d, uint32_t id, const char *reason)
+{
+    retrace_error_t err;
+
+    if (settle_task(d->spool, id, reason, &err, d->round) != APR_SUCCESS) {
+        report(id, &err);
+    }
+}
+
+static worker_slot_t *find_slot(const dispatcher_t *d, uint32_t id)
+{
+    int i;
+
+    for (i = 0; i < d->slots->nelts; i++) {
+        if (APR_ARRAY_IDX(d->slots, i, worker_slot_t).job.id == id) {
+            return &APR_ARRAY_IDX(d->slots, i, worker_slot_t);
+        }
+    }
+    return NULL;
+}
+
+/* --- Reaping ------------------------------------------------------------------------------- */
+
+static const char *end_reason(const dispatcher_t *d, const worker_slot_t *slot,
+                              const engine_end_t *end)
+{
+    if (slot->is_overdue) {
+        return apr_psprintf(d->round, "Killed: it took longer than MaxTaskRuntime (%ld s)",
+                            (long)d->config->max_task_runtime_s);
+    }
+    if (end->signal != 0) {
+        return apr_psprintf(d->round, "The worker was killed by signal %d", end->signal);
+    }
+    return apr_psprintf(d->round, "The worker ended with code %d and without a result",
+                        end->exit_code);
+}
+
+static void reap(dispatcher_t *d)
+{
+    engine_end_t end;
+    int i;
+
+    while (d->engine->poll(&end)) {
+        for (i = 0; i < d->slots->nelts; i++) {
+            worker_slot_t slot = APR_ARRAY_IDX(d->slots, i, worker_slot_t);
+
+            if (slot.job.handle == end.handle) {
+                settle(d, slot.job.id, end_reason(d, &slot, &end));
+                APR_ARRAY_IDX(d->slots, i, worker_slot_t) =
+                    *(worker_slot_t *)apr_array_pop(d->slots);
+                break;
+            }
+        }
+    }
+}
+
+/* --- Adopting ------------------------------------------------------------------------------ */
+
+static const char *verdict_reason(settle_verdict_t verdict)
+{
+    switch (verdict) {
+    case SETTLE_REBOOTED:
+        return "The server restarted, send it again";
+    case SETTLE_EXHAUSTED:
+        return "The dispatcher died while this task ran, as often as it was tried";
+    default:
+        return NULL;
+    }
+}
+
+/* An entry of `running/` that no worker of ours stands for: its dispatcher died. */
+static void adopt(dispatcher_t *d, uint32_t id)
+{
+    settle_facts_t facts;
+    settle_verdict_t verdict;
+    retrace_error_t err;
+
+    settle_look(&facts, d->spool, id, d->round);
+    verdict = settle_decide(&facts);
+    if (verdict == SETTLE_BUSY) {
+        d->foreign++;
+    }
+    else if (verdict != SETTLE_START) {
+        settle(d, id, verdict_reason(verdict));
+    }
+    else if (retrace_queue_put_back(d->spool, id, &err) != APR_SUCCESS) {
+        report(id, &err);
+    }
+}
+
+static void adopt_orphans(dispatcher_t *d)
+{
+    apr_array_header_t *running = NULL;
+    int i;
+
+    d->foreign = 0;
+    if (retrace_queue_list_running(&running, d->spool, NULL, d->round) != APR_SUCCESS) {
+        return;
+    }
+    for (i = 0; i < running->nelts; i++) {
+        uint32_t id = APR_ARRAY_IDX(running, i, retrace_queue_entry_t).id;
+
+        if (find_slot(d, id) == NULL) {
+            adopt(d, id);
+        }
+    }
+}
+
+/* --- Starting and ending ------------------------------------------------------------------- */
+
+static void end_overdue(dispatcher_t *d)
+{
+    int i;
+
+    for (i = 0; i < d->slots->nelts; i++) {
+        worker_slot_t *slot = &APR_ARRAY_IDX(d->slots, i, worker_slot_t);
+
+        if (now_s() >= slot->deadline_s && !slot->is_overdue) {
+            slot->is_overdue = true;
+            d->engine->cancel(&slot->job);
+        }
+    }
+}
+
+static apr_status_t start_worker(dispatcher_t *d, uint32_t id, retrace_error_t *err)
+{
+    worker_slot_t slot = { .job = { .id = id } };
+    apr_status_t rv = retrace_queue_claim(d->spool, id, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = settle_count_attempt(d->spool, id, err, d->round);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = d->engine->submit(&slot.job, d->config, d->config_path, err, d->round);
+    }
+    if (rv == APR_SUCCESS) {
+        slot.deadline_s = now_s() + d->config->max_task_runtime_s;
+        APR_ARRAY_PUSH(d->slots, worker_slot_t) = slot;
+    }
+    return rv;
+}
+
+static void start_task(dispatcher_t *d, uint32_t id)
+{
+    settle_facts_t facts;
+    settle_verdict_t verdict;
+    retrace_error_t err;
+
+    settle_look(&facts, d->spool, id, d->round);
+    verdict = settle_decide(&facts);
+    if (verdict == SETTLE_BUSY) {
+        d->foreign++; /* its receiver is about to end: it is due in the next round */
+    }
+    else if (verdict != SETTLE_START) {
+        settle(d, id, verdict_reason(verdict));
+    }
+    else if (start_worker(d, id, &err) != APR_SUCCESS) {
+        report(id, &err);
+        settle(d, id, apr_pstrcat(d->round, "The worker could not be started: ", err.text, NULL));
+    }
+}
+
+static void start_due(dispatcher_t *d)
+{
+    apr_array_header_t *running = NULL;
+    apr_array_header_t *due = NULL;
+    int next;
+
+    if (retrace_queue_list_due(&due, d->spool, NULL, d->round) != APR_SUCCESS
+        || retrace_queue_list_running(&running, d->spool, NULL, d->round) != APR_SUCCESS) {
+        return;
+    }
+    while (due->nelts > 0 && d->slots->nelts + d->foreign < d->config->max_parallel_tasks) {
+        next = retrace_queue_next(due, running);
+        start_task(d, APR_ARRAY_IDX(due, next, retrace_queue_entry_t).id);
+        APR_ARRAY_PUSH(running, retrace_queue_entry_t) =
+            APR_ARRAY_IDX(due, next, retrace_queue_entry_t);
+        APR_ARRAY_IDX(due, next, retrace_queue_entry_t) =
+            *(retrace_queue_entry_t *)apr_array_pop(due);
+    }
+}
+
+static bool has_work(dispatcher_t *d)
+{
+    apr_array_header_t *due = NULL;
+
+    return d->slots->nelts > 0 || d->foreign > 0
+        || (retrace_queue_list_due(&due, d->spool, NULL, d->round) == APR_SUCCESS
+            && due->nelts > 0);
+}
+
+/* --- Waiting ------------------------------------------------------------------------------- */
+
+static void beat(const dispatcher_t *d)
+{
+    int fd = openat(d->spool->root, RETRACE_FILE_HEARTBEAT,
+                    O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+
+    if (fd >= 0) {
+        (void)futimens(fd, NULL);
+        (void)close(fd);
+    }
+}
+
+/* Milliseconds until something is due by the clock. */
+static int wait_ms(const dispatcher_t *d)
+{
+    int64_t wait_s = RETRACE_HEARTBEAT_S;
+    int64_t now = now_s();
+    int i;
+
+    if (d->foreign > 0) {
+        return 20; /* a lock that is dropped makes no noise */
+    }
+    for (i = 0; i < d->slots->nelts; i++) {
+        int64_t left = APR_ARRAY_IDX(d->slots, i, worker_slot_t).deadline_s - now;
+
+        wait_s = left < wait_s ? left : wait_s;
+    }
+    return wait_s <= 0 ? 100 : (int)(wait_s * 1000);
+}
+
+static void drain(int fd)
+{
+    char buffer[4096];
+
+    while (read(fd, buffer, sizeof(buffer)) > 0) {
+    }
+}
+
+static void wait_for_change(const dispatcher_t *d)
+{
+    struct pollfd watched[] = { { .fd = d->children, .events = POLLIN },
+                                { .fd = d->changes, .events = POLLIN } };
+
+    if (poll(watched, 2, wait_ms(d)) > 0) {
+        drain(d->children);
+        drain(d->changes);
+    }
+}
+
+static apr_status_t watch(dispatcher_t *d, retrace_error_t *err)
+{
+    sigset_t child;
+    char path[64];
+
+    sigemptyset(&child);
+    sigaddset(&child, SIGCHLD);
+    if (sigprocmask(SIG_BLOCK, &child, NULL) != 0) {
+        return retrace_fail(err, errno, "block SIGCHLD");
+    }
+    d->children = signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+    d->changes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (d->children < 0 || d->changes < 0) {
+        return retrace_fail(err, errno, "watch the queue");
+    }
+    /* An upload that is admitted moves into the spool; `start` closes an entry of queue/. */
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->root);
+    if (inotify_add_watch(d->changes, path, IN_MOVED_TO) < 0) {
+        return retrace_fail(err, errno, "watch the spool");
+    }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->queue);
+    if (inotify_add_watch(d->changes, path, IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+        return retrace_fail(err, errno, "watch the queue");
+    }
+    return APR_SUCCESS;
+}
+
+static void run_until_idle(dispatcher_t *d)
+{
+    for (;;) {
+        apr_pool_clear(d->round);
+        beat(d);
+        reap(d);
+        adopt_orphans(d);
+        end_overdue(d);
+        start_due(d);
+        if (!has_work(d)) {
+            return;
+        }
+        wait_for_change(d);
+    }
+}
+
+apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *config,
+                          const char *config_path, const engine_t *engine, retrace_error_t *err,
+                          apr_pool_t *p)
+{
+    dispatcher_t d = { .spool = spool, .config = config, .config_path = config_path,
+                       .engine = engine };
+    int lock = -1;
+    apr_status_t rv;
+
+    d.slots = apr_array_make(p, 8, sizeof(worker_slot_t));
+    apr_pool_create(&d.round, p);
+    rv = watch(&d, err);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    do {
+        rv = retrace_fs_lock(&lock, spool->root, RETRACE_FILE_DISPATCH_LOCK, false, err);
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        (void)retrace_queue_sweep(spool, NULL, d.round);
+        run_until_idle(&d);
+        (void)close(lock);
+        /* Whoever queued a task while we held the lock has relied on us. */
+    }
+    while (has_work(&d));
+    return APR_SUCCESS;
+}

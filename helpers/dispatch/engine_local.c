@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Workers as children on this machine. A worker dies with its dispatcher (it asks the kernel for
+ * that), and a sandbox with its worker (bwrap --die-with-parent): to kill one process is to kill the
+ * tree, and a new dispatcher never meets work that it does not know. */
+#include <apr_strings.h>
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "helpers/dispatch/engine.h"
+#include "lib/id.h"
+
+static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
+                           const char *config_path, retrace_error_t *err, apr_pool_t *scratch)
+{
+    retrace_id_text_t id = retrace_id_format(job->id);
+    char *path = apr_pstrcat(scratch, config->program_dir, "/retrace-server-worker", NULL);
+    char *argv[] = { path,
+                     apr_pstrcat(scratch, "--config=", config_path, NULL),
+                     apr_psprintf(scratch, "--parent=%ld", (long)getpid()),
+                     id.text,
+                     NULL };
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    pid_t pid = 0;
+    int rc;
+
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    rc = posix_spawn(&pid, path, NULL, &attributes, argv, environ);
+    posix_spawnattr_destroy(&attributes);
+    if (rc != 0) {
+        return retrace_fail(err, rc, "start %s", path);
+    }
+    job->handle = pid;
+    return APR_SUCCESS;
+}
+
+static bool poll_end(engine_end_t *end)
+{
+    int status = 0;
+    pid_t pid = waitpid(-1, &status, WNOHANG);
+
+    if (pid <= 0) {
+        return false;
+    }
+    end->handle = pid;
+    end->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    end->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+    return true;
+}
+
+/* Our own child that we have not reaped: its number cannot belong to anybody else. */
+static void cancel(const engine_job_t *job)
+{
+    (void)kill((pid_t)job->handle, SIGKILL);
+}
+
+const engine_t engine_local = { "local", submit, poll_end, cancel };

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bringing a task whose worker is gone to an end, whatever state it was left in. */
+#ifndef RETRACE_SETTLE_H
+#define RETRACE_SETTLE_H
+
+#include <apr_pools.h>
+#include <stdint.h>
+
+#include "lib/error.h"
+#include "lib/spool.h"
+
+#define DISPATCH_MAX_ATTEMPTS 3 /* starts of one task whose dispatcher keeps dying */
+
+typedef enum settle_verdict_t {
+    SETTLE_START,     /* may be started */
+    SETTLE_FINISHED,  /* has ended: clean up, remove the entry */
+    SETTLE_GONE,      /* its directory is gone: remove the entry */
+    SETTLE_REBOOTED,  /* its crash data may not have survived the restart of the machine */
+    SETTLE_EXHAUSTED, /* was started DISPATCH_MAX_ATTEMPTS times already */
+    SETTLE_BUSY       /* somebody holds its lock */
+} settle_verdict_t;
+
+/** What can be known about a task without its worker. */
+typedef struct settle_facts_t {
+    bool exists;
+    bool is_final;
+    bool is_locked;
+    bool is_same_boot;
+    int attempts;
+} settle_facts_t;
+
+/** What to do with a task that has an entry and no worker of ours. Pure. */
+settle_verdict_t settle_decide(const settle_facts_t *facts);
+
+/** Gather the facts. */
+void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t id,
+                 apr_pool_t *scratch);
+
+/**
+ * End a task that is not final as failed for this reason, clean up after it, and remove its entry.
+ * A task that is final is only cleaned up.
+ * @param reason  may be NULL when the task is known to be final
+ */
+apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *reason,
+                         retrace_error_t *err, apr_pool_t *scratch);
+
+/** Count one more start. */
+apr_status_t settle_count_attempt(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err,
+                                  apr_pool_t *scratch);
+
+#endif
