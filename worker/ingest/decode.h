@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bounded decoding of an upload: plain, gzip or xz by its magic number, whatever its label says.
+ * Our own loops over zlib and liblzma, because libarchive's filters have no memory limit, ignore
+ * trailing bytes and stack up. Formats: RFC 1952, xz-file-format 1.2. */
+#ifndef RETRACE_INGEST_DECODE_H
+#define RETRACE_INGEST_DECODE_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define INGEST_XZ_MAX_MEMORY (UINT64_C(80) * 1024 * 1024) /* bytes; xz -9 needs 64 MiB */
+
+/**
+ * Where the bytes come from.
+ * @return bytes read, 0 at the end, -1 on failure (the source has recorded why)
+ */
+typedef ssize_t (*ingest_source_fn)(void *baton, void *buffer, size_t size);
+
+typedef enum ingest_decode_status_t {
+    INGEST_DECODE_OK,
+    INGEST_DECODE_END,     /* the end, and nothing follows it */
+    INGEST_DECODE_SOURCE,  /* the source failed */
+    INGEST_DECODE_CORRUPT, /* broken, truncated or followed by other bytes */
+    INGEST_DECODE_MEMORY   /* an xz dictionary above INGEST_XZ_MAX_MEMORY */
+} ingest_decode_status_t;
+
+typedef struct ingest_decoder_t ingest_decoder_t;
+
+/**
+ * Make a decoder. It reads nothing yet.
+ * @return NULL when there is no memory; freed by ingest_decoder_free
+ */
+ingest_decoder_t *ingest_decoder_new(ingest_source_fn source, void *baton);
+void ingest_decoder_free(ingest_decoder_t *decoder);
+
+/**
+ * The next decoded bytes.
+ * @param pdata    points into the decoder; good until the next call
+ * @param plength  0 exactly when the status is not INGEST_DECODE_OK
+ */
+ingest_decode_status_t ingest_decoder_read(ingest_decoder_t *decoder, const void **pdata,
+                                           size_t *plength);
+
+/** Bytes taken from the source and handed out so far. */
+int64_t ingest_decoder_bytes_in(const ingest_decoder_t *decoder);
+int64_t ingest_decoder_bytes_out(const ingest_decoder_t *decoder);
+
+/** Why it is INGEST_DECODE_CORRUPT or INGEST_DECODE_MEMORY: a sentence without a final dot. */
+const char *ingest_decoder_reason(const ingest_decoder_t *decoder);
+
+#endif

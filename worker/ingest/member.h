@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The files that an upload may hold: the only names that ever reach the file system. The order is
+ * that of the bits in a set of members. */
+#ifndef RETRACE_INGEST_MEMBER_H
+#define RETRACE_INGEST_MEMBER_H
+
+#include <stdint.h>
+
+typedef enum ingest_member_t {
+    INGEST_COREDUMP,
+    INGEST_EXECUTABLE,
+    INGEST_PACKAGE,
+    INGEST_PACKAGES,
+    INGEST_OS_RELEASE,
+    INGEST_OS_RELEASE_IN_ROOTDIR,
+    INGEST_ROOTDIR,
+    INGEST_RELEASE,
+    INGEST_ARCHITECTURE,
+    INGEST_KERNELVER,
+    INGEST_MEMBERS /* how many */
+} ingest_member_t;
+
+typedef enum ingest_size_class_t {
+    INGEST_SIZE_CORE,    /* MaxUnpackedSize alone bounds it */
+    INGEST_SIZE_SMALL,   /* MaxSmallFileSize */
+    INGEST_SIZE_PACKAGES /* the list of packages: INGEST_MAX_PACKAGES_BYTES */
+} ingest_size_class_t;
+
+#define INGEST_MAX_PACKAGES_BYTES (INT64_C(1024) * 1024)
+
+typedef struct ingest_member_rule_t {
+    const char *name;
+    ingest_size_class_t size_class;
+} ingest_member_rule_t;
+
+/** A set of members: bit 1 << member. */
+typedef uint32_t ingest_member_set_t;
+
+#define INGEST_HAS(set, member) (((set) & (UINT32_C(1) << (member))) != 0)
+
+/** The rule of a member; never NULL for a valid one. */
+const ingest_member_rule_t *ingest_member_rule(ingest_member_t member);
+
+/**
+ * Which member is this archive entry? One leading "./" is tolerated.
+ * @return the member, or INGEST_MEMBERS for a name that is not in the table
+ */
+ingest_member_t ingest_member_find(const char *name);
+
+/** Which sets of files make an upload complete (option RequiredFiles). */
+typedef enum ingest_required_t {
+    INGEST_REQUIRED_S1_OR_S2, /* either of the next two */
+    INGEST_REQUIRED_S1,       /* coredump executable package */
+    INGEST_REQUIRED_S2,       /* coredump architecture release packages */
+    INGEST_REQUIRED_CORE      /* coredump */
+} ingest_required_t;
+
+/**
+ * The first file that is missing, by the set that is nearest to complete.
+ * @return its name, or NULL when nothing is missing
+ */
+const char *ingest_member_missing(ingest_member_set_t have, ingest_required_t required);
+
+#endif
