@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the debugger takes for the crashed system. One interface for all ways to make it: `extract`
+ * (files by build-id, through the cache), `native` (this machine's installed files). */
+#ifndef RETRACE_WORKER_ENVIRONMENT_H
+#define RETRACE_WORKER_ENVIRONMENT_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "worker/core.h"
+#include "worker/debugger_gdb.h"
+#include "worker/resolve/resolve.h"
+
+typedef struct worker_environment_t worker_environment_t;
+
+/** The way to make one; chosen by RetraceEnvironment. */
+typedef struct worker_environment_kind_t {
+    const char *name;
+
+    /**
+     * Find the files.
+     * @param penvironment  in p; written only on success
+     * @param missing       told about each file that is not found
+     */
+    apr_status_t (*prepare)(worker_environment_t **penvironment, const worker_core_t *core,
+                            const retrace_config_t *config, worker_missing_fn missing, void *baton,
+                            retrace_error_t *err, apr_pool_t *p);
+
+    /**
+     * Run the debugger in it.
+     * @param plan  all but `program`, `binds` and `links`, which are the environment's to set
+     */
+    apr_status_t (*run)(worker_gdb_output_t **poutput, const worker_environment_t *environment,
+                        const worker_gdb_plan_t *plan, retrace_error_t *err, apr_pool_t *p);
+
+    /** Leave nothing behind but the cache. */
+    void (*destroy)(worker_environment_t *environment);
+} worker_environment_kind_t;
+
+struct worker_environment_t {
+    const apr_array_header_t *resolved; /* of worker_resolved_t */
+    const char *program;                /* below WORKER_SYSROOT; NULL: not found */
+    apr_array_header_t *binds;          /* of worker_bind_t */
+    apr_array_header_t *links;          /* of worker_link_t */
+};
+
+extern const worker_environment_kind_t worker_environment_extract;
+extern const worker_environment_kind_t worker_environment_native;
+
+/** By the value of RetraceEnvironment. */
+const worker_environment_kind_t *worker_environment_kind(retrace_environment_t kind);
+
+/**
+ * Lay out found files as the crashed system had them: executables at their paths, debug information
+ * by build-id, links for SONAMEs and for the dynamic loader. Pure but for memory.
+ */
+worker_environment_t *worker_sysroot_plan(const worker_core_t *core,
+                                          const apr_array_header_t *resolved, apr_pool_t *p);
+
+#endif

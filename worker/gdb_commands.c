@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What gdb is told: settings before it opens anything (-iex), then the files, then one command per
+ * step. A command that fails does not keep gdb from the next one, and a setting that this gdb does
+ * not know only makes it complain. */
+#include <apr_strings.h>
+
+#include "worker/gdb_private.h"
+
+#define TEXT(macro) TEXT_OF(macro)
+#define TEXT_OF(number) #number
+
+/* In force before gdb reads the first byte of an upload. */
+static const char *const settings[] = {
+    /* no code from the files of a crash */
+    "set auto-load off",
+    "set auto-load safe-path /nonexistent",
+    "set libthread-db-search-path",
+    "set may-call-functions off",
+    "set startup-with-shell off",
+    /* nothing is looked for, or left, anywhere else */
+    "set debuginfod enabled off",
+    "set index-cache enabled off",
+    "set history save off",
+    "set source open off",
+    "set sysroot " WORKER_SYSROOT,
+    "set debug-file-directory " WORKER_SYSROOT "/usr/lib/debug",
+    /* nobody is there to answer or to be impressed */
+    "set confirm off",
+    "set pagination off",
+    "set style enabled off",
+    "set width 0",
+    "set height 0",
+    /* an end to everything */
+    "set max-value-size " TEXT(WORKER_GDB_VALUE_BYTES),
+    "set print elements " TEXT(WORKER_GDB_ELEMENTS),
+    "set backtrace limit " TEXT(WORKER_GDB_FRAMES),
+    NULL,
+};
+
+/* The printers work by the names of types: registered for all files, they serve a libstdc++ of any
+ * name, one without debuginfo, and one that is linked statically. */
+static const char printers[] =
+    "python import sys; sys.path.insert(0, '" WORKER_GDB_AT_PRINTERS "'); "
+    "from libstdcxx.v6.printers import register_libstdcxx_printers; "
+    "register_libstdcxx_printers(None)";
+
+/* The backtrace is the purpose but can be long, in bytes and in time: what is short comes before
+ * it, and a function, which debuginfo can make endless, after it. -c: one broken thread does not
+ * end the others. */
+static const char *const steps[WORKER_GDB_STEPS] = {
+    [WORKER_GDB_STEP_THREADS] = "info threads",
+    [WORKER_GDB_STEP_LIBRARIES] = "info sharedlibrary",
+    [WORKER_GDB_STEP_REGISTERS] = "info registers",
+    [WORKER_GDB_STEP_INSTRUCTIONS] = "x/16i $pc",
+    [WORKER_GDB_STEP_BACKTRACE] = "thread apply all -ascending -c backtrace full",
+    [WORKER_GDB_STEP_FUNCTION] = "disassemble",
+};
+
+static const char simple_backtrace[] = "thread apply all -ascending backtrace full";
+
+static void push(apr_array_header_t *list, const char *word)
+{
+    APR_ARRAY_PUSH(list, const char *) = word;
+}
+
+static void push_option(apr_array_header_t *list, const char *option, const char *value)
+{
+    push(list, option);
+    push(list, value);
+}
+
+static void push_settings(apr_array_header_t *list, bool with_printers)
+{
+    int i;
+
+    for (i = 0; settings[i] != NULL; i++) {
+        push_option(list, "-iex", settings[i]);
+    }
+    if (with_printers) {
+        push_option(list, "-iex", printers);
+    }
+}
+
+static void push_steps(apr_array_header_t *list, const char *nonce, bool simple, apr_pool_t *p)
+{
+    int i;
+
+    for (i = 0; i < WORKER_GDB_STEPS; i++) {
+        if (steps[i] == NULL) {
+            continue;
+        }
+        push_option(list, "-ex", apr_psprintf(p, "echo \\n%s:%d\\n", nonce, i));
+        push_option(list, "-ex",
+                    simple && i == WORKER_GDB_STEP_BACKTRACE ? simple_backtrace : steps[i]);
+    }
+}
+
+const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *nonce, bool simple,
+                                   apr_pool_t *p)
+{
+    static const char *const start[] = {WORKER_GDB_AT_LOADER,
+                                        "--library-path",
+                                        WORKER_GDB_AT_LIBRARIES,
+                                        WORKER_GDB_AT_PROGRAM,
+                                        "-q",
+                                        "-nx",
+                                        "-nh",
+                                        "-batch",
+                                        "--data-directory",
+                                        WORKER_GDB_AT_DATA,
+                                        NULL};
+    apr_array_header_t *list = apr_array_make(p, 96, sizeof(const char *));
+    int i;
+
+    for (i = 0; start[i] != NULL; i++) {
+        push(list, start[i]);
+    }
+    push_settings(list, plan->printers != NULL);
+    if (plan->program != NULL) {
+        push(list, apr_pstrcat(p, "--se=" WORKER_SYSROOT, plan->program, NULL));
+    }
+    push(list, "--core=" WORKER_GDB_AT_CORE);
+    push_steps(list, nonce, simple, p);
+    push(list, NULL);
+    return (const char *const *)list->elts;
+}
+
+const char *const *worker_gdb_environment(void)
+{
+    static const char *const environment[] = {
+        "HOME=/nonexistent",
+        "LC_ALL=C.UTF-8",
+        "LOCPATH=" WORKER_GDB_AT_LOCALES,
+        "GCONV_PATH=" WORKER_GDB_AT_CHARSETS,
+        "PYTHONHOME=" WORKER_GDB_AT_PYTHON,
+        "PYTHONDONTWRITEBYTECODE=1",
+        "PYTHONNOUSERSITE=1",
+        "MALLOC_ARENA_MAX=2", /* an arena per thread would eat the address space */
+        "TERM=dumb",
+        NULL};
+
+    return environment;
+}

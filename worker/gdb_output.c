@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What gdb said: cut at the announcements, cleaned of what a terminal or a web page could mistake
+ * for something else, and without complaints that say nothing about the crash. */
+#include <apr_strings.h>
+#include <ctype.h>
+#include <fnmatch.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/gdb_private.h"
+
+#define AROUND 8 /* instructions before and behind the one that crashed */
+
+/* Complaints that come of how gdb is used here, of its kernel being newer, or of nothing at all. */
+static const char *const empty_words[] = {
+    "*Section `.reg*' in core file too small.",
+    "*Unexpected size of section `.reg*' in core file.",
+    "*Unable to find libthread_db matching inferior's thread library*",
+    "*exec file is newer than core file.",
+    "*index cache directory*",
+    "[0-9]*\t*: No such file or directory.",
+    "[0-9]*\tin *",
+    "Undefined set *command:*",
+    "Undefined command: \"-c\"*",
+    "No symbol \"debuginfod\" in current context.",
+    "No symbol table is loaded.  Use the \"file\" command.",
+    "No function contains program counter for selected frame.",
+    "No frame selected.",
+    "Python scripting is not supported in this copy of GDB.",
+    "Use the \"info sharedlibrary\" command to see the complete listing.",
+    "Do you need \"set solib-search-path\" or \"set sysroot\"[?]",
+    "warning: Could not load shared library symbols for linux-*.so.*",
+    NULL,
+};
+
+/* Length of the UTF-8 character at the beginning, 0 when it is none, or a control character. */
+static apr_size_t good_character(const unsigned char *at, apr_size_t left)
+{
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    unsigned long code;
+    apr_size_t length;
+    apr_size_t i;
+
+    if (at[0] < 0x80) {
+        return at[0] == '\n' || at[0] == '\t' || (at[0] >= 0x20 && at[0] != 0x7f) ? 1 : 0;
+    }
+    length = at[0] >= 0xf0 && at[0] < 0xf8 ? 4 : at[0] >= 0xe0 ? 3 : 2;
+    if (at[0] < 0xc2 || at[0] >= 0xf8 || length > left) {
+        return 0;
+    }
+    code = at[0] & (0x7fu >> length);
+    for (i = 1; i < length; i++) {
+        if ((at[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        code = code << 6 | (at[i] & 0x3f);
+    }
+    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
+        return 0;
+    }
+    return code < 0xa0 ? 0 : length; /* U+0080 to U+009F are control characters, too */
+}
+
+const char *worker_gdb_clean(const char *text, apr_size_t length, apr_pool_t *p)
+{
+    static const char digits[] = "0123456789abcdef";
+    const unsigned char *in = (const unsigned char *)text;
+    apr_size_t bad = 0;
+    apr_size_t at;
+    apr_size_t step;
+    char *clean;
+    char *out;
+
+    for (at = 0; at < length; at += step) {
+        step = good_character(in + at, length - at);
+        bad += step == 0;
+        step += step == 0;
+    }
+    clean = apr_palloc(p, length + 3 * bad + 1);
+    out = clean;
+    for (at = 0; at < length; at += step) {
+        step = good_character(in + at, length - at);
+        if (step > 0) {
+            memcpy(out, in + at, step);
+            out += step;
+            continue;
+        }
+        *out++ = '\\';
+        *out++ = 'x';
+        *out++ = digits[in[at] >> 4];
+        *out++ = digits[in[at] & 15];
+        step = 1;
+    }
+    *out = '\0';
+    return clean;
+}
+
+/* The next announcement: where its text begins and which step it is. */
+static const char *find_announcement(worker_gdb_step_t *pstep, const char **pline, const char *from,
+                                     const char *end, const char *nonce)
+{
+    apr_size_t length = strlen(nonce);
+    const char *at = from;
+
+    while ((at = memmem(at, (size_t)(end - at), nonce, length)) != NULL) {
+        const char *digit = at + length + 1;
+
+        if (end - at > (ptrdiff_t)length + 2 && digit[-1] == ':' && digit[0] > '0' &&
+            digit[0] < '0' + WORKER_GDB_STEPS && digit[1] == '\n') {
+            *pstep = (worker_gdb_step_t)(digit[0] - '0');
+            *pline = at;
+            return digit + 2;
+        }
+        at += length;
+    }
+    return NULL;
+}
+
+static const char *cut(const char *from, const char *end, apr_pool_t *p)
+{
+    while (from < end && from[0] == '\n') {
+        from++;
+    }
+    while (end > from && end[-1] == '\n') {
+        end--;
+    }
+    return from == end
+               ? ""
+               : apr_pstrcat(p, worker_gdb_clean(from, (apr_size_t)(end - from), p), "\n", NULL);
+}
+
+static void split_steps(const char **steps, const char *output, apr_size_t length,
+                        const char *nonce, apr_pool_t *p)
+{
+    const char *end = output + length;
+    const char *from = output;
+    worker_gdb_step_t step = WORKER_GDB_STEP_HEAD;
+
+    while (from != NULL) {
+        worker_gdb_step_t next = step;
+        const char *line = end;
+        const char *after = find_announcement(&next, &line, from, end, nonce);
+
+        steps[step] = cut(from, line, p);
+        step = next;
+        from = after;
+    }
+}
+
+static const char *next_line(const char *line)
+{
+    const char *end = strchr(line, '\n');
+
+    return end != NULL ? end + 1 : line + strlen(line);
+}
+
+static bool is_instruction(const char *line)
+{
+    return strncmp(line, "=> ", 3) == 0 || strncmp(line, "   0x", 5) == 0;
+}
+
+/* The lines around the marked one. */
+static const char *trim_function(const char *function, const char *marked, apr_pool_t *p)
+{
+    const char *from = marked;
+    const char *to = next_line(marked);
+    const char *title = "";
+    int i;
+
+    for (i = 0; i < AROUND && from > function; i++) {
+        const char *before = from - 1;
+
+        while (before > function && before[-1] != '\n') {
+            before--;
+        }
+        if (!is_instruction(before)) {
+            break;
+        }
+        from = before;
+    }
+    for (i = 0; i < AROUND && is_instruction(to); i++) {
+        to = next_line(to);
+    }
+    if (strncmp(function, "Dump of assembler code ", 23) == 0) {
+        title = apr_pstrndup(p, function, (apr_size_t)(next_line(function) - function));
+    }
+    return apr_pstrcat(p, title, apr_pstrndup(p, from, (apr_size_t)(to - from)), NULL);
+}
+
+const char *worker_gdb_disassembly(const char *function, const char *instructions, apr_pool_t *p)
+{
+    const char *line;
+    const char *colon;
+
+    for (line = function; *line != '\0'; line = next_line(line)) {
+        if (strncmp(line, "=> ", 3) == 0) {
+            return trim_function(function, line, p);
+        }
+    }
+    /* "=> 0x0:\t" and no more: that is where reading failed. */
+    colon = strstr(instructions, ":\t");
+    if (colon != NULL && (colon[2] == '\n' || colon[2] == '\0')) {
+        return apr_psprintf(p, "%.*s: this memory cannot be read\n", (int)(colon - instructions),
+                            instructions);
+    }
+    return instructions;
+}
+
+void worker_gdb_split(const char **sections, const char *output, apr_size_t length,
+                      const char *nonce, apr_pool_t *p)
+{
+    const char *steps[WORKER_GDB_STEPS];
+    int i;
+
+    for (i = 0; i < WORKER_GDB_STEPS; i++) {
+        steps[i] = "";
+    }
+    split_steps(steps, output, length, nonce, p);
+    sections[WORKER_GDB_HEAD] = steps[WORKER_GDB_STEP_HEAD];
+    sections[WORKER_GDB_THREADS] = steps[WORKER_GDB_STEP_THREADS];
+    sections[WORKER_GDB_BACKTRACE] = steps[WORKER_GDB_STEP_BACKTRACE];
+    sections[WORKER_GDB_LIBRARIES] = steps[WORKER_GDB_STEP_LIBRARIES];
+    sections[WORKER_GDB_REGISTERS] = steps[WORKER_GDB_STEP_REGISTERS];
+    sections[WORKER_GDB_DISASSEMBLY] = worker_gdb_disassembly(
+        steps[WORKER_GDB_STEP_FUNCTION], steps[WORKER_GDB_STEP_INSTRUCTIONS], p);
+}
+
+static bool says_something(const char *line)
+{
+    int i;
+
+    if (line[strspn(line, " \t")] == '\0') {
+        return false;
+    }
+    for (i = 0; empty_words[i] != NULL; i++) {
+        if (fnmatch(empty_words[i], line, FNM_NOESCAPE) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *worker_gdb_messages(const char *messages, apr_size_t length, apr_pool_t *p)
+{
+    char *text = apr_pstrdup(p, worker_gdb_clean(messages, length, p));
+    char *out = text;
+    char *line = text;
+
+    while (*line != '\0') {
+        size_t here = strcspn(line, "\n");
+        bool ended = line[here] == '\n';
+        bool keep;
+
+        line[here] = '\0';
+        keep = says_something(line);
+        if (keep) {
+            memmove(out, line, here);
+            out += here;
+            *out++ = '\n';
+        }
+        line += here + ended;
+    }
+    *out = '\0';
+    return text;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See report.h. The backtraces are gdb's own words: clients find "Thread N" and "#0" in them. */
+#include "worker/report.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "worker/resolve/resolve.h"
+#include "worker/signals.h"
+
+/* Texts in order; joined once at the end. */
+typedef struct report_t {
+    apr_array_header_t *parts; /* of const char * */
+    apr_pool_t *pool;
+} report_t;
+
+__attribute__((format(printf, 2, 3))) static void add(report_t *report, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    APR_ARRAY_PUSH(report->parts, const char *) = apr_pvsprintf(report->pool, format, args);
+    va_end(args);
+}
+
+static void add_heading(report_t *report, const char *title)
+{
+    add(report, "\n== %s\n\n", title);
+}
+
+static void add_section(report_t *report, const char *title, const char *text)
+{
+    size_t length = strlen(text);
+
+    if (length == 0) {
+        return;
+    }
+    add_heading(report, title);
+    APR_ARRAY_PUSH(report->parts, const char *) = text;
+    if (text[length - 1] != '\n') {
+        add(report, "\n");
+    }
+}
+
+static void add_fact(report_t *report, const char *name, const char *value)
+{
+    if (value != NULL && value[0] != '\0') {
+        add(report, "%-12s %s\n", name, value);
+    }
+}
+
+static const char *describe_signal(const worker_core_t *core, apr_pool_t *p)
+{
+    const char *name = worker_signal_name(core->signal);
+    const char *cause;
+    const char *text;
+
+    if (core->signal == 0) {
+        return "none: the core was taken from a live process";
+    }
+    text = apr_psprintf(p, "%d (%s)", core->signal, name != NULL ? name : "no common signal");
+    if (!core->has_siginfo) {
+        return text;
+    }
+    cause = worker_signal_cause(core->signal, core->signal_code);
+    if (cause != NULL) {
+        text = apr_pstrcat(p, text, ": ", cause, NULL);
+    }
+    if (core->signal_code > 0) {
+        return apr_psprintf(p, "%s, address 0x%" APR_UINT64_T_HEX_FMT, text,
+                            (apr_uint64_t)core->fault_address);
+    }
+    return core->sender_pid > 0 ? apr_psprintf(p, "%s, by process %d", text, core->sender_pid)
+                                : text;
+}
+
+static const char *describe_package(const worker_module_t *program, apr_pool_t *p)
+{
+    if (program == NULL || program->package_name == NULL) {
+        return NULL;
+    }
+    return apr_psprintf(p, "%s %s %s (says its package note)", program->package_name,
+                        program->package_version != NULL ? program->package_version : "",
+                        program->package_arch != NULL ? program->package_arch : "");
+}
+
+static void add_crash(report_t *report, const worker_core_t *core, const worker_claims_t *claims)
+{
+    apr_pool_t *p = report->pool;
+
+    add(report, "== Crash\n\n");
+    add_fact(report, "Program",
+             core->program != NULL ? apr_pescape_echo(p, core->program->path, 0)
+                                   : claims->executable);
+    add_fact(report, "Build-id", core->program != NULL ? core->program->build_id : NULL);
+    add_fact(report, "Command", core->arguments);
+    add_fact(report, "Package", claims->package);
+    add_fact(report, "Package note", describe_package(core->program, p));
+    add_fact(report, "System", claims->os_release);
+    add_fact(report, "Architecture", core->arch);
+    add_fact(report, "Process", core->pid > 0 ? apr_itoa(p, core->pid) : NULL);
+    add_fact(report, "Threads", apr_psprintf(p, "%u", core->thread_count));
+    add_fact(report, "Signal", describe_signal(core, p));
+    if (core->is_truncated) {
+        add(report, "\nThe core is truncated: what follows may be incomplete.\n");
+    }
+}
+
+static const worker_resolved_t *find_resolved(const apr_array_header_t *resolved,
+                                              const worker_module_t *module)
+{
+    int i;
+
+    for (i = 0; i < resolved->nelts; i++) {
+        if (APR_ARRAY_IDX(resolved, i, worker_resolved_t).module == module) {
+            return &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
+        }
+    }
+    return NULL;
+}
+
+static const char *describe_found(const worker_resolved_t *resolved, apr_pool_t *p)
+{
+    const char *executable = resolved->executable != NULL ? "executable" : "executable MISSING";
+    const char *debuginfo = "debug info MISSING";
+
+    if (resolved->debuginfo != NULL
+        || (resolved->executable != NULL && resolved->executable->elf->has_debug_info)) {
+        debuginfo = "debug info";
+    }
+    else if (resolved->missing_dwz != NULL) {
+        debuginfo = apr_pstrcat(p, "debug info unusable, its dwz file ", resolved->missing_dwz,
+                                " is MISSING", NULL);
+    }
+    return apr_pstrcat(p, executable, ", ", debuginfo, NULL);
+}
+
+static void add_files(report_t *report, const worker_core_t *core,
+                      const apr_array_header_t *resolved)
+{
+    int i;
+
+    add_heading(report, "Files of the process");
+    for (i = 0; i < core->modules->nelts; i++) {
+        const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
+        const worker_resolved_t *found = find_resolved(resolved, module);
+        const char *state = "no build-id in the core: not looked for";
+
+        if (!module->is_elf) {
+            continue;
+        }
+        if (found != NULL) {
+            state = describe_found(found, report->pool);
+        }
+        add(report, "0x%016" APR_UINT64_T_HEX_FMT " %s\n    %s: %s\n",
+            (apr_uint64_t)module->start, apr_pescape_echo(report->pool, module->path, 0),
+            module->build_id != NULL ? module->build_id : "-", state);
+    }
+}
+
+const char *worker_report(const worker_core_t *core, const worker_claims_t *claims,
+                          const apr_array_header_t *resolved, const worker_gdb_output_t *gdb,
+                          apr_pool_t *p)
+{
+    report_t report = { apr_array_make(p, 64, sizeof(const char *)), p };
+
+    add_crash(&report, core, claims);
+    add_section(&report, "Threads", gdb->sections[WORKER_GDB_THREADS]);
+    add_section(&report, "Backtraces of all threads", gdb->sections[WORKER_GDB_BACKTRACE]);
+    add_files(&report, core, resolved);
+    add_section(&report, "Shared libraries", gdb->sections[WORKER_GDB_LIBRARIES]);
+    add_section(&report, "Registers", gdb->sections[WORKER_GDB_REGISTERS]);
+    add_section(&report, "Code around the crash", gdb->sections[WORKER_GDB_DISASSEMBLY]);
+    add_section(&report, "What gdb said", gdb->messages);
+    return apr_array_pstrcat(p, report.parts, '\0');
+}

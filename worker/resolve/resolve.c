@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See resolve.h. */
+#include "worker/resolve/resolve.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+typedef struct resolver_t {
+    const retrace_config_t *config;
+    const worker_chain_t *chain;
+    worker_missing_fn missing;
+    void *baton;
+    apr_pool_t *pool;
+} resolver_t;
+
+/* A full disk must not cost the backtrace: what cannot be cached is used where it is. */
+static const worker_found_t *keep(const resolver_t *r, worker_found_t *found,
+                                  const worker_want_t *want)
+{
+    worker_found_t *cached = NULL;
+
+    if (!r->chain->fills_cache || found->source == worker_source_cache.name
+        || worker_cache_insert(&cached, r->config, want, found->path, NULL, r->pool)
+            != APR_SUCCESS) {
+        return found;
+    }
+    cached->source = found->source;
+    return cached;
+}
+
+static const worker_found_t *ask(const resolver_t *r, const worker_want_t *want,
+                                 retrace_error_t *err)
+{
+    const worker_source_t *const *source;
+    worker_found_t *found = NULL;
+
+    (void)retrace_fail(err, APR_ENOENT, "no source is configured");
+    for (source = r->chain->sources; *source != NULL; source++) {
+        if ((*source)->find(&found, r->config, want, err, r->pool) == APR_SUCCESS) {
+            return keep(r, found, want);
+        }
+    }
+    return NULL;
+}
+
+static void tell_missing(const resolver_t *r, const worker_module_t *module,
+                         const worker_want_t *want, const retrace_error_t *err)
+{
+    r->missing(r->baton, module, want->kind, want->build_id, err->text);
+}
+
+static void find_executable(const resolver_t *r, worker_resolved_t *resolved)
+{
+    worker_want_t want = { .kind = WORKER_FILE_EXECUTABLE,
+                           .build_id = resolved->module->build_id,
+                           .path = resolved->module->path };
+    retrace_error_t err;
+
+    resolved->executable = ask(r, &want, &err);
+    if (resolved->executable == NULL) {
+        tell_missing(r, resolved->module, &want, &err);
+    }
+}
+
+/* Where the executable was before it went into the cache decides where its debug information may
+ * be: the path of the core serves, since the host source checks it again. */
+static void find_debuginfo(const resolver_t *r, worker_resolved_t *resolved)
+{
+    worker_want_t want = { .kind = WORKER_FILE_DEBUGINFO,
+                           .build_id = resolved->module->build_id,
+                           .path = resolved->module->path,
+                           .beside = resolved->module->path };
+    retrace_error_t err;
+
+    if (resolved->executable != NULL) {
+        want.debuglink = resolved->executable->elf->debuglink;
+    }
+    resolved->debuginfo = ask(r, &want, &err);
+    if (resolved->debuginfo == NULL) {
+        tell_missing(r, resolved->module, &want, &err);
+    }
+}
+
+static void find_dwz(const resolver_t *r, worker_resolved_t *resolved)
+{
+    const worker_elf_file_t *elf = resolved->debuginfo->elf;
+    worker_want_t want = { .kind = WORKER_FILE_DWZ,
+                           .build_id = elf->altlink_build_id,
+                           .beside = resolved->debuginfo->path,
+                           .altlink = elf->altlink };
+    retrace_error_t err;
+
+    if (elf->altlink_build_id == NULL) {
+        return;
+    }
+    resolved->dwz = ask(r, &want, &err);
+    if (resolved->dwz == NULL) {
+        tell_missing(r, resolved->module, &want, &err);
+        resolved->missing_dwz = elf->altlink_build_id;
+        resolved->debuginfo = NULL;
+    }
+}
+
+static bool has_own_debug_info(const worker_resolved_t *resolved)
+{
+    return resolved->executable != NULL && resolved->executable->elf->has_debug_info;
+}
+
+static void resolve_module(const resolver_t *r, worker_resolved_t *resolved)
+{
+    find_executable(r, resolved);
+    if (has_own_debug_info(resolved)) {
+        return;
+    }
+    find_debuginfo(r, resolved);
+    if (resolved->debuginfo != NULL) {
+        find_dwz(r, resolved);
+    }
+}
+
+apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_config_t *config,
+                                   const worker_chain_t *chain, worker_missing_fn missing,
+                                   void *baton, apr_pool_t *p)
+{
+    resolver_t r = { config, chain, missing, baton, p };
+    apr_array_header_t *all = apr_array_make(p, core->modules->nelts, sizeof(worker_resolved_t));
+    int i;
+
+    for (i = 0; i < core->modules->nelts; i++) {
+        const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
+        worker_resolved_t resolved = { .module = module };
+
+        if (module->is_elf && module->build_id != NULL) {
+            resolve_module(&r, &resolved);
+            APR_ARRAY_PUSH(all, worker_resolved_t) = resolved;
+        }
+    }
+    return all;
+}

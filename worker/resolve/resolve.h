@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the build-ids of a core to files: for each mapped file its executable, its debug information
+ * and what that shares with others, from the first source that has it. */
+#ifndef RETRACE_WORKER_RESOLVE_H
+#define RETRACE_WORKER_RESOLVE_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "worker/core.h"
+#include "worker/resolve/source.h"
+
+/** One mapped file and what was found for it; NULL: nothing. */
+typedef struct worker_resolved_t {
+    const worker_module_t *module;
+    const worker_found_t *executable;
+    const worker_found_t *debuginfo;   /* never without its dwz file, if it needs one: gdb would drop
+                                          all symbols of the module, and unwind wrongly */
+    const worker_found_t *dwz;
+    const char *missing_dwz;           /* build-id of the one for which debuginfo was left out */
+} worker_resolved_t;
+
+/** The sources to ask, in order; what a later one finds may be put into the cache. */
+typedef struct worker_chain_t {
+    const worker_source_t *const *sources; /* NULL at the end */
+    bool fills_cache;
+} worker_chain_t;
+
+/** Told about each file that is not found, for the log. */
+typedef void (*worker_missing_fn)(void *baton, const worker_module_t *module,
+                                  worker_file_kind_t kind, const char *build_id,
+                                  const char *reason);
+
+/**
+ * Resolve all modules of a core that are ELF files with a build-id.
+ * @param missing  called for each file that no source has; reason is what the last source said
+ * @return of worker_resolved_t, in p, in the order of the core; modules that cannot be asked for (no
+ *         build-id, no ELF header in the core) are not in it
+ */
+apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_config_t *config,
+                                   const worker_chain_t *chain, worker_missing_fn missing,
+                                   void *baton, apr_pool_t *p);
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Where files come from. A source answers one question, "have you the executable, the debug
+ * information or the dwz file of this build-id?", and whatever it offers is checked before anybody
+ * uses it. */
+#ifndef RETRACE_WORKER_SOURCE_H
+#define RETRACE_WORKER_SOURCE_H
+
+#include <apr_pools.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "worker/elf_file.h"
+
+typedef enum worker_file_kind_t {
+    WORKER_FILE_EXECUTABLE, /* of a program or a library */
+    WORKER_FILE_DEBUGINFO,  /* its separate debug information */
+    WORKER_FILE_DWZ         /* what several files of debug information share */
+} worker_file_kind_t;
+
+/** The name of a kind, as the log and the cache spell it: executable, debuginfo, dwz. */
+const char *worker_file_kind_name(worker_file_kind_t kind);
+
+/** What is looked for. */
+typedef struct worker_want_t {
+    worker_file_kind_t kind;
+    const char *build_id;  /* lower-case hexadecimal */
+    const char *path;      /* where it was on the crashed machine: a hint, untrusted; NULL unknown */
+    const char *debuglink; /* for debug information: the name that the executable gives; NULL none */
+    const char *beside;    /* real path on this machine of the file that asks: the executable for its
+                              debug information, that for its dwz file; NULL unknown */
+    const char *altlink;   /* for a dwz file: the path that the debug information gives; NULL none */
+} worker_want_t;
+
+/** What was found: a file that has the build-id and is of the kind. */
+typedef struct worker_found_t {
+    const char *path;            /* on this machine, in the pool of the search */
+    const worker_elf_file_t *elf; /* what it says about itself */
+    const char *source;          /* name of the source */
+} worker_found_t;
+
+typedef struct worker_source_t {
+    const char *name;
+
+    /**
+     * @param pfound  in p; written only on success
+     * @return APR_ENOENT  not here
+     *         other       here, but it cannot be used: err says why
+     */
+    apr_status_t (*find)(worker_found_t **pfound, const retrace_config_t *config,
+                         const worker_want_t *want, retrace_error_t *err, apr_pool_t *p);
+} worker_source_t;
+
+extern const worker_source_t worker_source_cache;
+extern const worker_source_t worker_source_host;
+
+/**
+ * Is this file what is wanted? Reads it (elf_file.h) and compares build-id and kind.
+ * @return APR_ENOENT  there is no such file, or it is another one
+ */
+apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
+                                 const worker_want_t *want, const char *source,
+                                 retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Copy a file into the cache, once, whoever asks at the same time; checked again in its new place.
+ * @param pfound  the cached file
+ */
+apr_status_t worker_cache_insert(worker_found_t **pfound, const retrace_config_t *config,
+                                 const worker_want_t *want, const char *path, retrace_error_t *err,
+                                 apr_pool_t *p);
+
+#endif

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See run.h. The stages share one context; a stage that fails leaves its reason in run->err, and the
+ * rest is skipped. */
+#include "worker/run.h"
+
+#include <apr_escape.h>
+#include <apr_strings.h>
+#include <apr_time.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/fs.h"
+#include "lib/id.h"
+#include "lib/spool.h"
+#include "worker/core.h"
+#include "worker/debugger_gdb.h"
+#include "worker/environment/environment.h"
+#include "worker/report.h"
+
+#define CORE_NAME       "coredump"
+#define CLAIM_MAX       (100 * 1024) /* bytes read of a small file of the upload */
+#define CLAIM_SHOWN     200          /* bytes of its first line that are shown */
+#define SANDBOX_CPU_S   3600
+#define SANDBOX_FILE    (INT64_C(16) * 1024 * 1024)
+#define SANDBOX_MESSAGE (INT64_C(1024) * 1024)
+#define SANDBOX_TASKS   64
+#define MESSAGE_LINES   200          /* of gdb, in the log */
+
+typedef struct run_t {
+    uint32_t id;
+    const retrace_config_t *config;
+    int task;
+    int crash;
+    worker_core_t *core;
+    worker_claims_t claims;
+    const worker_environment_kind_t *kind;
+    worker_environment_t *environment;
+    worker_cgroup_t *cgroup;
+    worker_gdb_output_t *gdb;
+    const char *report;
+    retrace_error_t err; /* why the task fails */
+    apr_pool_t *pool;
+} run_t;
+
+typedef struct stage_t {
+    retrace_task_stage_t code;
+    const char *name;
+    apr_status_t (*run)(run_t *run);
+} stage_t;
+
+/* --- Analyse ------------------------------------------------------------------------------- */
+
+/* The first line of a small file of the upload, fit to be shown. */
+static const char *read_claim(run_t *run, const char *name)
+{
+    const char *text = NULL;
+    char *line;
+    char *at;
+
+    if (retrace_fs_read(&text, NULL, run->crash, name, CLAIM_MAX, NULL, run->pool) != APR_SUCCESS) {
+        return NULL;
+    }
+    line = apr_pstrmemdup(run->pool, text, strcspn(text, "\n"));
+    if (strlen(line) > CLAIM_SHOWN) {
+        line[CLAIM_SHOWN] = '\0';
+    }
+    for (at = line; *at != '\0'; at++) {
+        if (*at < 0x20 || *at > 0x7e) {
+            *at = '?';
+        }
+    }
+    return line;
+}
+
+static apr_status_t open_crash(run_t *run)
+{
+    apr_status_t rv = retrace_fs_open_dir(&run->crash, run->task, RETRACE_DIR_CRASH, &run->err);
+
+    if (rv == APR_SUCCESS) {
+        run->claims.executable = read_claim(run, "executable");
+        run->claims.package = read_claim(run, "package");
+        run->claims.os_release = read_claim(run, "os_release");
+    }
+    return rv;
+}
+
+static void log_core(const run_t *run)
+{
+    const worker_core_t *core = run->core;
+
+    retrace_spool_log(run->task, 'I', "The core is of %s, %u threads, %d files, signal %d, program %s",
+                      core->arch, core->thread_count, core->modules->nelts, core->signal,
+                      core->program != NULL
+                          ? apr_pescape_echo(run->pool, core->program->path, 0)
+                          : "unknown");
+    if (core->is_truncated) {
+        retrace_spool_log(run->task, 'W', "The core is truncated");
+    }
+}
+
+static apr_status_t analyse(run_t *run)
+{
+    apr_status_t rv = open_crash(run);
+    int fd;
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    fd = openat(run->crash, CORE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return retrace_fail(&run->err, errno, "open the core");
+    }
+    rv = worker_core_read(&run->core, fd, &run->err, run->pool);
+    (void)close(fd);
+    if (rv == APR_SUCCESS) {
+        log_core(run);
+    }
+    return rv;
+}
+
+/* --- Environment --------------------------------------------------------------------------- */
+
+static void log_missing(void *baton, const worker_module_t *module, worker_file_kind_t kind,
+                        const char *build_id, const char *reason)
+{
+    const run_t *run = baton;
+
+    retrace_spool_log(run->task, 'W', "Not found: %s with build-id %s of %s (%s)",
+                      worker_file_kind_name(kind), build_id,
+                      apr_pescape_echo(run->pool, module->path, 0), reason);
+}
+
+static void log_unknown_modules(const run_t *run)
+{
+    int i;
+
+    for (i = 0; i < run->core->modules->nelts; i++) {
+        const worker_module_t *module = &APR_ARRAY_IDX(run->core->modules, i, worker_module_t);
+
+        if (module->is_elf && module->build_id == NULL) {
+            retrace_spool_log(run->task, 'W', "The core holds no build-id of %s",
+                              apr_pescape_echo(run->pool, module->path, 0));
+        }
+    }
+}
+
+static apr_status_t prepare(run_t *run)
+{
+    run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);
+    log_unknown_modules(run);
+    return run->kind->prepare(&run->environment, run->core, run->config, log_missing, run,
+                              &run->err, run->pool);
+}
+
+/* --- Debugger ------------------------------------------------------------------------------ */
+
+static void make_cgroup(run_t *run, const worker_sandbox_limits_t *limits)
+{
+    retrace_error_t err;
+
+    if (worker_cgroup_create(&run->cgroup, WORKER_CGROUP_ROOT, run->config->cgroup_path,
+                             retrace_id_format(run->id).text, limits->memory_bytes,
+                             limits->processes, &err, run->pool) != APR_SUCCESS) {
+        retrace_spool_log(run->task, 'W', "No control group, limits are per process only: %s",
+                          err.text);
+    }
+}
+
+/* A line each: what gdb says holds text of the core, and must not look like a line of ours. */
+static void log_messages(const run_t *run)
+{
+    char *rest = apr_pstrdup(run->pool, run->gdb->messages);
+    char *line;
+    int lines = 0;
+
+    while ((line = strsep(&rest, "\n")) != NULL && lines++ < MESSAGE_LINES) {
+        if (line[0] != '\0') {
+            retrace_spool_log(run->task, 'I', "gdb: %s", line);
+        }
+    }
+}
+
+static apr_status_t judge(run_t *run, const worker_sandbox_limits_t *limits)
+{
+    const worker_sandbox_result_t *end = run->gdb->run;
+
+    log_messages(run);
+    if (end->end != WORKER_SANDBOX_EXITED) {
+        return retrace_fail(&run->err, APR_EGENERAL, "%s",
+                            worker_sandbox_end_text(end, limits, "gdb", run->pool));
+    }
+    if (run->gdb->sections[WORKER_GDB_BACKTRACE][0] == '\0') {
+        return retrace_fail(&run->err, APR_EGENERAL, "gdb ended with code %d and no backtrace",
+                            end->exit_code);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t debug(run_t *run)
+{
+    worker_gdb_plan_t plan = {
+        .gdb = run->config->gdb_path,
+        .bubblewrap = run->config->bubblewrap_path,
+        .core = apr_psprintf(run->pool, "%s/%s/" RETRACE_DIR_CRASH "/" CORE_NAME,
+                             run->config->save_dir, retrace_id_format(run->id).text),
+        .printers = run->config->printers_dir[0] != '\0' ? run->config->printers_dir : NULL,
+        .limits = { .memory_bytes = run->config->max_task_memory_mb * RETRACE_MIB,
+                    .file_bytes = SANDBOX_FILE,
+                    .output_bytes = WORKER_GDB_OUTPUT,
+                    .message_bytes = SANDBOX_MESSAGE,
+                    .cpu_s = SANDBOX_CPU_S,
+                    .processes = SANDBOX_TASKS },
+    };
+    apr_status_t rv;
+
+    make_cgroup(run, &plan.limits);
+    plan.cgroup = run->cgroup;
+    rv = run->kind->run(&run->gdb, run->environment, &plan, &run->err, run->pool);
+    return rv == APR_SUCCESS ? judge(run, &plan.limits) : rv;
+}
+
+static apr_status_t compose(run_t *run)
+{
+    run->report = worker_report(run->core, &run->claims, run->environment->resolved, run->gdb,
+                                run->pool);
+    if (strlen(run->report) > RETRACE_BACKTRACE_MAX) {
+        return retrace_fail(&run->err, APR_EGENERAL, "the backtrace is longer than %d MB",
+                            RETRACE_BACKTRACE_MAX / (1024 * 1024));
+    }
+    return APR_SUCCESS;
+}
+
+/* --- The order ----------------------------------------------------------------------------- */
+
+static const stage_t stages[] = {
+    { RETRACE_STAGE_ANALYZE, "Read the core", analyse },
+    { RETRACE_STAGE_ENVIRONMENT, "Find the files", prepare },
+    { RETRACE_STAGE_BACKTRACE, "Run gdb", debug },
+    { RETRACE_STAGE_FINISHING, "Compose the report", compose },
+};
+
+static apr_status_t run_stage(run_t *run, const stage_t *stage)
+{
+    apr_time_t start = apr_time_now();
+    apr_status_t rv;
+
+    (void)retrace_spool_set_stage(run->task, stage->code, NULL);
+    rv = stage->run(run);
+    retrace_spool_log(run->task, rv == APR_SUCCESS ? 'I' : 'E', "%s: %ld ms%s%s", stage->name,
+                      (long)apr_time_as_msec(apr_time_now() - start),
+                      rv == APR_SUCCESS ? "" : ", failed: ", rv == APR_SUCCESS ? "" : run->err.text);
+    return rv;
+}
+
+static apr_status_t run_stages(run_t *run)
+{
+    apr_status_t rv = APR_SUCCESS;
+    size_t i;
+
+    for (i = 0; i < sizeof(stages) / sizeof(stages[0]) && rv == APR_SUCCESS; i++) {
+        rv = run_stage(run, &stages[i]);
+    }
+    return rv;
+}
+
+static void tidy(run_t *run)
+{
+    if (run->environment != NULL) {
+        run->kind->destroy(run->environment);
+    }
+    if (run->cgroup != NULL) {
+        worker_cgroup_destroy(run->cgroup);
+    }
+    if (run->crash >= 0) {
+        (void)close(run->crash);
+    }
+}
+
+/* The answer first, then the cleaning up: nobody waits for the latter. */
+static apr_status_t publish(run_t *run, apr_status_t outcome, retrace_error_t *err)
+{
+    const char *reason = outcome == APR_SUCCESS ? "Retrace job finished successfully"
+                                                : run->err.text;
+    apr_status_t rv = retrace_spool_finish(run->task, outcome == APR_SUCCESS ? run->report : NULL,
+                                           outcome == APR_SUCCESS ? strlen(run->report) : 0, reason,
+                                           err);
+
+    return rv == APR_SUCCESS ? retrace_spool_clean(run->task, err, run->pool) : rv;
+}
+
+static apr_status_t run_locked(run_t *run, retrace_error_t *err)
+{
+    apr_status_t outcome;
+    apr_status_t rv;
+
+    if (retrace_fs_exists(run->task, RETRACE_FILE_FINISHED)) {
+        return APR_SUCCESS;
+    }
+    (void)retrace_spool_write_number(run->task, RETRACE_FILE_STARTED, (apr_int64_t)time(NULL), NULL);
+    outcome = run_stages(run);
+    rv = publish(run, outcome, err);
+    tidy(run);
+    return rv;
+}
+
+apr_status_t worker_run(uint32_t id, const retrace_config_t *config, retrace_error_t *err,
+                        apr_pool_t *p)
+{
+    run_t run = { .id = id, .config = config, .task = -1, .crash = -1, .pool = p };
+    int root = -1;
+    int lock = -1;
+    apr_status_t rv = retrace_fs_open_dir(&root, AT_FDCWD, config->save_dir, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = retrace_spool_open_task(&run.task, root, id, err);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_lock(&lock, run.task, RETRACE_FILE_LOCK, false, err);
+        if (rv == APR_SUCCESS) {
+            rv = run_locked(&run, err);
+            (void)close(lock);
+        }
+        (void)close(run.task);
+    }
+    (void)close(root);
+    return rv;
+}
