@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /create: everything that the headers can decide is decided before the first byte of the body
+ * is read; then the body goes into the helper's pipe as it arrives. */
+#include "mod_retrace/mod_retrace.h"
+
+#include <apr_buckets.h>
+#include <apr_strings.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <http_protocol.h>
+#include <string.h>
+
+#include "lib/id.h"
+#include "lib/task.h"
+#include "mod_retrace/helper.h"
+#include "mod_retrace/reply.h"
+#include "mod_retrace/route.h"
+
+APLOG_USE_MODULE(retrace);
+
+#define GO_WAIT_MS      30000  /* for the helper's first line: a locked queue is the only delay */
+#define VERDICT_WAIT_MS 300000 /* for its second: what the pipe holds may unpack to a lot */
+#define READ_BYTES      65536
+#define LENGTH_DIGITS   18     /* of Content-Length; longer numbers overflow */
+
+/* What is needed to decide, taken from the headers once. */
+typedef struct upload_t {
+    apr_int64_t length; /* -1: none, or chunked; -2: malformed */
+    const char *content; /* lower case, without parameters; NULL: none */
+    retrace_task_type_t type;
+    bool managed;
+    bool external;
+} upload_t;
+
+static const char *const content_types[] = {
+    "application/x-xz-compressed-tar", "application/x-xz", "application/x-gzip", "application/gzip",
+    "application/x-tar",
+};
+
+static apr_int64_t parse_length(const char *text)
+{
+    if (text == NULL) {
+        return -1;
+    }
+    if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text)
+        || strlen(text) > LENGTH_DIGITS) {
+        return -2;
+    }
+    return apr_atoi64(text);
+}
+
+static const char *normalise_content(request_rec *r, const char *text)
+{
+    char *content;
+
+    if (text == NULL) {
+        return NULL;
+    }
+    text += strspn(text, " \t");
+    content = apr_pstrmemdup(r->pool, text, strcspn(text, "; \t"));
+    ap_str_tolower(content);
+    return content;
+}
+
+static bool is_supported(const char *content)
+{
+    size_t i;
+
+    for (i = 0; content != NULL && i < sizeof(content_types) / sizeof(content_types[0]); i++) {
+        if (strcmp(content_types[i], content) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void read_headers(upload_t *upload, request_rec *r)
+{
+    upload->length = parse_length(apr_table_get(r->headers_in, "Content-Length"));
+    if (apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
+        upload->length = -1;
+    }
+    upload->content = normalise_content(r, apr_table_get(r->headers_in, "Content-Type"));
+    upload->type = retrace_task_type_parse(apr_table_get(r->headers_in, "X-Task-Type"));
+    upload->managed = apr_table_get(r->headers_in, "X-Task-Managed") != NULL;
+    upload->external = apr_table_get(r->headers_in, "X-CoreFileDirectory") != NULL;
+}
+
+static int refuse_length(request_rec *r, const char *what, apr_int64_t limit, const char *unit)
+{
+    return mr_reply_refusal(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
+                            apr_psprintf(r->pool, "The upload is larger than %s of %" APR_INT64_T_FMT
+                                         " %s.", what, limit, unit));
+}
+
+/* The order is the wire contract (API.md). @return DECLINED when nothing speaks against it */
+static int refuse_by_headers(request_rec *r, const upload_t *upload)
+{
+    const retrace_config_t *config = mr_server_of(r->server)->config;
+    apr_off_t core_limit = ap_get_limit_req_body(r);
+
+    if (upload->length == -2) {
+        return mr_reply_refusal(r, HTTP_BAD_REQUEST, "Content-Length is not a number.");
+    }
+    if (upload->length <= 0) {
+        return mr_reply_refusal(r, HTTP_LENGTH_REQUIRED,
+                                "Content-Length is required, and must not be 0.");
+    }
+    if (!is_supported(upload->content)) {
+        return mr_reply_refusal(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
+                                "Content-Type must be application/x-xz-compressed-tar, "
+                                "application/x-gzip or application/x-tar.");
+    }
+    if (upload->length > config->max_packed_mb * RETRACE_MIB) {
+        return refuse_length(r, "the limit", config->max_packed_mb, "MB");
+    }
+    if (core_limit > 0 && upload->length > core_limit) {
+        return refuse_length(r, "httpd's LimitRequestBody", core_limit, "bytes");
+    }
+    if (upload->external) {
+        return mr_reply_refusal(r, HTTP_FORBIDDEN, "X-CoreFileDirectory is off on this server.");
+    }
+    if (upload->managed) {
+        return mr_reply_refusal(r, HTTP_FORBIDDEN, "Managed tasks are off on this server.");
+    }
+    if (retrace_task_type_is_interactive(upload->type)) {
+        return mr_reply_refusal(r, HTTP_CONFLICT, "Interactive tasks are off on this server.");
+    }
+    if (retrace_task_type_is_kernel(upload->type)) {
+        return mr_reply_refusal(r, HTTP_CONFLICT, "This server does not analyse kernel dumps.");
+    }
+    return DECLINED;
+}
+
+/* --- The helper's answers -------------------------------------------------------------------- */
+
+/* "<status> <sentence>": a refusal that ingest has decided. */
+static int reply_verdict(request_rec *r, const char *line)
+{
+    int status = (int)apr_atoi64(line);
+    const char *sentence = strchr(line, ' ');
+
+    if (status < 400 || status > 599 || sentence == NULL || sentence[1] == '\0') {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0007)
+                      "the helper answered out of protocol");
+        return mr_reply_refusal(r, HTTP_INTERNAL_SERVER_ERROR, "The server failed.");
+    }
+    return mr_reply_refusal(r, status, apr_pstrdup(r->pool, sentence + 1));
+}
+
+/* A killed receiver has left its slot and files behind: have them removed now, not at some later
+ * upload. */
+static int reply_no_verdict(request_rec *r, mr_helper_t *helper)
+{
+    mr_server_t *server = mr_server_of(r->server);
+    mr_helper_t *sweeper = NULL;
+    retrace_error_t err;
+    int code;
+
+    mr_helper_close_input(helper);
+    code = mr_helper_wait(helper);
+    (void)mr_helper_start(&sweeper, server, "sweep", 0, false, &err, r->pool);
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0008)
+                  "retrace-helper receive ended with code %d and without a verdict", code);
+    return mr_reply_refusal(r, HTTP_INTERNAL_SERVER_ERROR,
+                            "The server could not receive the upload; send it again.");
+}
+
+static int reply_created(request_rec *r, char *line)
+{
+    mr_server_t *server = mr_server_of(r->server);
+    mr_helper_t *starter = NULL;
+    retrace_error_t err;
+    char *rest = NULL;
+    char *id = apr_strtok(line, " ", &rest);
+    char *password = apr_strtok(NULL, " ", &rest);
+    char *estimate = apr_strtok(NULL, " ", &rest);
+    uint32_t number = 0;
+
+    if (id == NULL || password == NULL || estimate == NULL || !retrace_id_parse(id, &number)) {
+        return reply_verdict(r, "");
+    }
+    /* If it cannot start now, the task stays in the queue, and the next poll tries again. */
+    if (mr_helper_start(&starter, server, "start", number, false, &err, r->pool) != APR_SUCCESS) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0009) "%s", err.text);
+    }
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, RETRACE_LOGNO(0010) "task %s created", id);
+    apr_table_set(r->headers_out, "X-Task-Id", id);
+    apr_table_set(r->headers_out, "X-Task-Password", password);
+    apr_table_set(r->headers_out, "X-Task-Est-Time", estimate);
+    return mr_reply_text(r, HTTP_CREATED, "");
+}
+
+static int reply_end(request_rec *r, mr_helper_t *helper)
+{
+    apr_status_t rv = mr_helper_read_line(helper, VERDICT_WAIT_MS);
+
+    if (rv != APR_SUCCESS) {
+        return reply_no_verdict(r, helper);
+    }
+    if (strncmp(helper->line, "201 ", 4) == 0) {
+        return reply_created(r, apr_pstrdup(r->pool, helper->line + 4));
+    }
+    return reply_verdict(r, helper->line);
+}
+
+/* --- The body -------------------------------------------------------------------------------- */
+
+typedef enum body_end_t {
+    BODY_COMPLETE,
+    BODY_REFUSED, /* the helper has closed its input: it knows enough */
+    BODY_FAILED   /* the client is gone, or too slow */
+} body_end_t;
+
+static body_end_t pass_brigade(apr_bucket_brigade *bb, mr_helper_t *helper, bool *is_last,
+                               apr_status_t *rv)
+{
+    const char *data = NULL;
+    apr_size_t length = 0;
+    apr_bucket *b;
+
+    for (b = APR_BRIGADE_FIRST(bb); b != APR_BRIGADE_SENTINEL(bb); b = APR_BUCKET_NEXT(b)) {
+        if (APR_BUCKET_IS_EOS(b)) {
+            *is_last = true;
+            return BODY_COMPLETE;
+        }
+        if (APR_BUCKET_IS_METADATA(b)) {
+            continue;
+        }
+        *rv = apr_bucket_read(b, &data, &length, APR_BLOCK_READ);
+        if (*rv != APR_SUCCESS) {
+            return BODY_FAILED;
+        }
+        if (mr_helper_write(helper, data, length) != APR_SUCCESS) {
+            return BODY_REFUSED;
+        }
+    }
+    return BODY_COMPLETE;
+}
+
+static body_end_t pass_body(request_rec *r, mr_helper_t *helper, apr_status_t *rv)
+{
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
+    body_end_t end = BODY_COMPLETE;
+    bool is_last = false;
+
+    while (!is_last && end == BODY_COMPLETE) {
+        *rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, READ_BYTES);
+        if (*rv != APR_SUCCESS) {
+            return BODY_FAILED;
+        }
+        end = pass_brigade(bb, helper, &is_last, rv);
+        apr_brigade_cleanup(bb);
+    }
+    mr_helper_close_input(helper);
+    return end;
+}
+
+static int stream_body(request_rec *r, mr_helper_t *helper)
+{
+    apr_status_t rv = APR_SUCCESS;
+
+    if (pass_body(r, helper, &rv) != BODY_FAILED) {
+        return reply_end(r, helper);
+    }
+    mr_helper_close_input(helper); /* ingest sees the end too early, and removes what it has */
+    ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, RETRACE_LOGNO(0011) "the upload broke off");
+    if (APR_STATUS_IS_TIMEUP(rv)) {
+        return mr_reply_refusal(r, HTTP_REQUEST_TIME_OUT, "The upload was too slow.");
+    }
+    return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+}
+
+static apr_status_t send_request(request_rec *r, const upload_t *upload, mr_helper_t *helper)
+{
+    const char *block = apr_psprintf(r->pool,
+                                     "retrace-receive 1\nlength: %" APR_INT64_T_FMT
+                                     "\ntype: %d\ncontent: %s\nclient: %s\nmanaged: 0\n"
+                                     "external: 0\n\n",
+                                     upload->length, (int)upload->type, upload->content,
+                                     r->useragent_ip);
+
+    return mr_helper_write(helper, block, strlen(block));
+}
+
+int mr_create(request_rec *r)
+{
+    upload_t upload;
+    mr_helper_t *helper = NULL;
+    retrace_error_t err;
+    int refused;
+
+    read_headers(&upload, r);
+    refused = refuse_by_headers(r, &upload);
+    if (refused != DECLINED) {
+        return refused;
+    }
+    if (mr_helper_start(&helper, mr_server_of(r->server), "receive", 0, true, &err, r->pool)
+        != APR_SUCCESS) {
+        return mr_reply_error(r, &err);
+    }
+    (void)send_request(r, &upload, helper);
+    if (mr_helper_read_line(helper, GO_WAIT_MS) != APR_SUCCESS) {
+        return reply_no_verdict(r, helper);
+    }
+    return strcmp(helper->line, "go") == 0 ? stream_body(r, helper)
+                                           : reply_verdict(r, helper->line);
+}

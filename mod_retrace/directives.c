@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The directives of httpd's own configuration: RetraceConfig and Retrace. What other programs must
+ * know too is in the file that RetraceConfig names. */
+#include "mod_retrace/mod_retrace.h"
+
+#include <apr_strings.h>
+#include <string.h>
+
+#ifndef RETRACE_CONFIG_PATH
+#define RETRACE_CONFIG_PATH "/etc/retrace-server.conf"
+#endif
+
+void *mr_server_create(apr_pool_t *p, server_rec *s)
+{
+    mr_server_t *server = apr_pcalloc(p, sizeof(*server));
+
+    (void)s;
+    server->config_path = RETRACE_CONFIG_PATH;
+    return server;
+}
+
+void *mr_location_create(apr_pool_t *p, char *path)
+{
+    (void)path;
+    return apr_pcalloc(p, sizeof(mr_location_t));
+}
+
+void *mr_location_merge(apr_pool_t *p, void *base, void *add)
+{
+    const mr_location_t *outer = base;
+    const mr_location_t *inner = add;
+    mr_location_t *merged = apr_palloc(p, sizeof(*merged));
+
+    merged->prefix = inner->prefix != NULL ? inner->prefix : outer->prefix;
+    return merged;
+}
+
+mr_server_t *mr_server_of(server_rec *s)
+{
+    return ap_get_module_config(s->module_config, &retrace_module);
+}
+
+const mr_location_t *mr_location_of(request_rec *r)
+{
+    return ap_get_module_config(r->per_dir_config, &retrace_module);
+}
+
+static const char *set_config_path(cmd_parms *cmd, void *location, const char *path)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)location;
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (path[0] != '/') {
+        return "RetraceConfig must be an absolute path";
+    }
+    mr_server_of(cmd->server)->config_path = path;
+    return NULL;
+}
+
+/* The URLs of a task are the Location's path and what follows: a pattern has no such path. */
+static bool is_plain_location(const cmd_parms *cmd)
+{
+    const ap_directive_t *parent = cmd->directive->parent;
+
+    return parent != NULL && strcasecmp(parent->directive, "<Location") == 0 && cmd->path != NULL
+        && cmd->path[0] == '/' && strpbrk(cmd->path, "*?[") == NULL
+        && strchr(parent->args, '~') == NULL;
+}
+
+static const char *set_retrace(cmd_parms *cmd, void *config, int on)
+{
+    mr_location_t *location = config;
+    apr_size_t length;
+
+    if (!is_plain_location(cmd)) {
+        return "Retrace must be in a <Location> with a plain path, without wildcards";
+    }
+    if (!on) {
+        return NULL;
+    }
+    length = strlen(cmd->path);
+    if (cmd->path[length - 1] == '/') {
+        length--;
+    }
+    location->prefix = apr_pstrmemdup(cmd->pool, cmd->path, length);
+    mr_server_of(cmd->server)->is_used = true;
+    return NULL;
+}
+
+const command_rec mr_directives[] = {
+    AP_INIT_TAKE1("RetraceConfig", set_config_path, NULL, RSRC_CONF,
+                  "path of the retrace server's settings file"),
+    AP_INIT_FLAG("Retrace", set_retrace, NULL, ACCESS_CONF,
+                 "On: this <Location> is the retrace server"),
+    { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL },
+};

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The module record and its hooks, nothing else. route.c is where a request goes next. */
+#include "mod_retrace/mod_retrace.h"
+
+#include <http_protocol.h>
+#include <http_request.h>
+
+static void register_hooks(apr_pool_t *p)
+{
+    (void)p;
+    ap_hook_check_config(mr_startup_check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(mr_startup_post_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_init(mr_startup_child_init, NULL, NULL, APR_HOOK_MIDDLE);
+    /* Before the core's: no directory is walked for a URL of ours. */
+    ap_hook_map_to_storage(mr_route_map_to_storage, NULL, NULL, APR_HOOK_FIRST);
+    ap_hook_fixups(mr_route_fixups, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_handler(mr_route_handle, NULL, NULL, APR_HOOK_MIDDLE);
+}
+
+module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) retrace_module = {
+    STANDARD20_MODULE_STUFF,
+    mr_location_create,
+    mr_location_merge,
+    mr_server_create,
+    NULL, /* RetraceConfig is global: virtual hosts share the main server's */
+    mr_directives,
+    register_hooks,
+#if defined(AP_MODULE_FLAG_NONE)
+    AP_MODULE_FLAG_NONE
+#endif
+};

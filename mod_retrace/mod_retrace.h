@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the module share: its two configurations and what a child keeps. */
+#ifndef MOD_RETRACE_H
+#define MOD_RETRACE_H
+
+#include <apr_thread_mutex.h>
+#include <apr_time.h>
+#include <httpd.h>
+#include <http_config.h>
+#include <stdbool.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+
+/** Own log tags: "RT" and a number that stands at one place of the source only. */
+#define RETRACE_LOGNO(number) "RT" #number ": "
+
+/** What one httpd child remembers between requests. */
+typedef struct mr_child_t {
+    apr_thread_mutex_t *mutex;  /* guards the rest; NULL before the child runs */
+    apr_array_header_t *helpers; /* of pid_t: ended or about to, not reaped yet */
+    apr_time_t last_start;      /* when a stale heartbeat last made us call `start` */
+} mr_child_t;
+
+/** One for the whole server: RetraceConfig is global. */
+typedef struct mr_server_t {
+    const char *config_path;         /* RetraceConfig */
+    const retrace_config_t *config;  /* its content; set by check_config */
+    bool is_used;                    /* some <Location> says Retrace On */
+    mr_child_t child;
+} mr_server_t;
+
+/** Per <Location>. */
+typedef struct mr_location_t {
+    const char *prefix; /* the Location's path without a final slash; NULL: Retrace is not on */
+} mr_location_t;
+
+extern module AP_MODULE_DECLARE_DATA retrace_module;
+
+/** The server's configuration; never NULL, `config` in it neither while requests are served. */
+mr_server_t *mr_server_of(server_rec *s);
+
+/** The location's configuration; never NULL. */
+const mr_location_t *mr_location_of(request_rec *r);
+
+/* directives.c */
+extern const command_rec mr_directives[];
+void *mr_location_create(apr_pool_t *p, char *path);
+void *mr_location_merge(apr_pool_t *p, void *base, void *add);
+void *mr_server_create(apr_pool_t *p, server_rec *s);
+
+/* startup.c: hooks before and between requests */
+int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+void mr_startup_child_init(apr_pool_t *pchild, server_rec *s);
+
+/* route.c: one request */
+int mr_route_map_to_storage(request_rec *r);
+int mr_route_fixups(request_rec *r);
+int mr_route_handle(request_rec *r);
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Before the first request: read the settings (also for `httpd -t`), and refuse to start where
+ * every upload would fail later, with one sentence that says why. */
+#include "mod_retrace/mod_retrace.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <http_core.h>
+#include <http_log.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mod_retrace/helper.h"
+
+APLOG_USE_MODULE(retrace);
+
+#define CHECK_WAIT_MS 10000
+
+int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    mr_server_t *server = mr_server_of(s);
+    retrace_error_t err;
+
+    (void)plog;
+    (void)ptemp;
+    if (!server->is_used) {
+        return OK;
+    }
+    if (retrace_config_read(&server->config, server->config_path, &err, pconf) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0003) "%s", err.text);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+/* With NoNewPrivileges=yes the kernel ignores the helper's setuid bit without an error. */
+static bool has_no_new_privileges(void)
+{
+    char line[256];
+    bool set = false;
+    FILE *status = fopen("/proc/self/status", "re");
+
+    while (status != NULL && fgets(line, sizeof(line), status) != NULL) {
+        if (strncmp(line, "NoNewPrivs:", 11) == 0) {
+            set = strchr(line, '1') != NULL;
+        }
+    }
+    if (status != NULL) {
+        fclose(status);
+    }
+    return set;
+}
+
+static apr_status_t same_file(const char *answer, const mr_server_t *server, retrace_error_t *err,
+                              apr_pool_t *p)
+{
+    struct stat info;
+    const char *ours;
+
+    if (stat(server->config_path, &info) != 0) {
+        return retrace_fail(err, errno, "look at %s", server->config_path);
+    }
+    ours = apr_psprintf(p, " %" APR_UINT64_T_FMT " %" APR_UINT64_T_FMT, (apr_uint64_t)info.st_dev,
+                        (apr_uint64_t)info.st_ino);
+    if (strlen(answer) < strlen(ours)
+        || strcmp(answer + strlen(answer) - strlen(ours), ours) != 0) {
+        return retrace_fail(err, APR_EINVAL,
+                            "RetraceConfig is %s, but retrace-helper was linked for %s",
+                            server->config_path, answer);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t ask_helper(mr_server_t *server, retrace_error_t *err, apr_pool_t *p)
+{
+    mr_helper_t *helper = NULL;
+    apr_status_t rv = mr_helper_start(&helper, server, "check", 0, false, err, p);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (mr_helper_read_line(helper, CHECK_WAIT_MS) != APR_SUCCESS) {
+        return retrace_fail(err, APR_EGENERAL,
+                            "%s/retrace-helper refuses with exit code %d; retrace-helper(8) says "
+                            "why and how to mend it",
+                            server->config->program_dir, mr_helper_wait(helper));
+    }
+    return same_file(helper->line, server, err, p);
+}
+
+int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    mr_server_t *server = mr_server_of(s);
+    retrace_error_t err;
+
+    (void)pconf;
+    (void)plog;
+    if (!server->is_used || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
+        return OK; /* httpd runs this hook twice at its start */
+    }
+    if (has_no_new_privileges()) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0004)
+                     "httpd runs with NoNewPrivileges, so that the setuid helper cannot work: set "
+                     "NoNewPrivileges=no for its service");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    if (ask_helper(server, &err, ptemp) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0005) "%s", err.text);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    return OK;
+}
+
+void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
+{
+    mr_child_t *child = &mr_server_of(s)->child;
+
+    child->helpers = apr_array_make(pchild, 8, sizeof(pid_t));
+    child->last_start = 0;
+    (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+}
