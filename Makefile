@@ -136,3 +136,83 @@ policy-helper: $(HELPER_OBJ)
 policy-source:
 	@printf '#include "helpers/helper_policy.h"\nconst helper_policy_t helper_policy = {\n "%s",\n "%s",\n "%s",\n "%s",\n "%s" };\n' \
 	    "$(POLICY_CONFIG)" "$(POLICY_CALLER)" "$(POLICY_OWNER)" "$(POLICY_GROUP)" "$(POLICY_PROGRAMS)"
+
+# --- Tests -----------------------------------------------------------------------------------------
+UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
+UNIT_BIN     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
+TEST_LIBS    := $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
+TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS)) $(LIB_LIBS)
+E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
+PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+
+.SECONDARY: $(call obj,$(UNIT_SRC) $(UNIT_SUPPORT) $(FUZZ_SRC))
+$(B)/libunit.a: $(call obj,$(UNIT_SUPPORT))
+$(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LDLIBS) -lcmocka
+$(B)/tests/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LDLIBS)
+$(E2E_TOOLS): $(B)/tests/%: $(B)/tests/e2e/%.o $(TEST_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LDLIBS)
+
+.PHONY: packages test check check-unit check-fuzz check-lint check-e2e check-root slow
+packages: ## install what building and testing need
+	@rpm/install-packages --all $(DISTRO)
+
+# In one shell each, so that the packages are there before make looks for headers.
+test: ## everything that CI runs: unit, lint, end-to-end and root tests
+	@$(MAKE) --no-print-directory packages
+	@$(MAKE) --no-print-directory WERROR=1 check
+	@$(MAKE) --no-print-directory WERROR=1 check-e2e check-root
+	@echo "Not run here: make slow (200 kills, fuzzing) and make bench (figures)."
+
+check: check-unit check-fuzz check-lint ## unit tests, replay of fuzz seeds, lint: no root, no network
+
+check-unit: $(UNIT_BIN)
+	@tests/unit/run $(UNIT_BIN)
+
+check-fuzz: $(FUZZ_REPLAY)
+	@for target in $(FUZZ_REPLAY); do $$target tests/data/fuzz/$$(basename $$target) || exit 1; done
+
+check-lint:
+	@for script in tests/lint/*.sh; do B=$(B) sh $$script || exit 1; done
+
+check-e2e: all $(E2E_TOOLS) ## end-to-end tests on a real httpd
+	@$(PYTEST) tests/e2e
+
+check-root: all $(E2E_TOOLS) ## tests with real users and the real setuid helper (as root)
+	@$(PYTEST) tests/root
+
+slow: all $(E2E_TOOLS) ## what takes long: 200 kills, fuzzing
+	@RETRACE_SLOW=1 $(PYTEST) tests/e2e/test_500_kills.py
+	@$(MAKE) --no-print-directory fuzz-all
+
+.PHONY: fuzz fuzz-all
+FUZZ_SECONDS ?= 600
+fuzz: ## fuzz one target: make fuzz T=core
+	@mkdir -p build/fuzz/corpus/$(T)
+	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined $(CPPFLAGS) -o build/fuzz/$(T) \
+	    tests/fuzz/fuzz_$(T).c $(WORKER_SRC) $(INGEST_SRC) $(LIB_SRC) $(TEST_LDLIBS)
+	build/fuzz/$(T) -max_total_time=$(FUZZ_SECONDS) -max_len=65536 build/fuzz/corpus/$(T) \
+	    tests/data/fuzz/$(T)
+fuzz-all:
+	@for f in $(FUZZ_SRC); do \
+	    $(MAKE) --no-print-directory fuzz T=$$(basename $$f .c | sed s/fuzz_//) || exit 1; done
+
+# --- The main job, and a server to play with ---------------------------------------------------------
+LISTEN ?= 127.0.0.1:8181
+DIR    ?=
+CONF   ?=
+TLS    ?= 1
+
+.PHONY: demo serve
+demo: ## two real crashes, from upload to backtrace, on this machine
+	@$(MAKE) --no-print-directory packages
+	@$(MAKE) --no-print-directory all
+	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/serve/demo.py
+
+serve: ## a private server until Ctrl-C: LISTEN=addr:port DIR=place CONF=options TLS=1|0
+	@$(MAKE) --no-print-directory packages >&2
+	@$(MAKE) --no-print-directory all >&2
+	@RETRACE_BUILD=$(B) exec /usr/bin/python3 -B tests/serve/serve.py --listen '$(LISTEN)' \
+	    $(if $(DIR),--dir '$(DIR)') $(if $(CONF),--conf '$(CONF)') --tls '$(TLS)'
