@@ -40,7 +40,7 @@ ALL_CFLAGS   = -std=c11 $(WARN) $(OPT) -fPIC -fvisibility=hidden $(CFLAGS)
 ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,now $(LDFLAGS)
 
 LIB_SRC     := $(wildcard lib/*.c)
-LIBC_ONLY   := lib/id.c lib/privileges.c
+LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
 WORKER_SRC  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
@@ -55,7 +55,7 @@ WORKER_LIBS := -lelf -lseccomp
 INGEST_LIBS := -larchive -llzma -lz -lseccomp
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
-            $(B)/retrace-server-worker $(B)/retrace-server-config
+            $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit
 
 .PHONY: all lib module helpers worker cleanup help
 all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
@@ -114,6 +114,10 @@ $(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+
+$(B)/retrace-task-edit: $(B)/helpers/task_edit.o $(B)/helpers/task_key.o $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
 

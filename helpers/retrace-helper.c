@@ -18,10 +18,12 @@
 
 #include "helpers/helper_exit.h"
 #include "helpers/helper_policy.h"
+#include "helpers/task_key.h"
 #include "lib/id.h"
 #include "lib/privileges.h"
 
 #define PROGRAM_PATH_MAX 4096
+#define ARGUMENTS_MAX    6 /* program, settings, action, id, key, NULL */
 
 typedef struct identity_t {
     uid_t caller;
@@ -31,17 +33,21 @@ typedef struct identity_t {
 
 typedef struct verb_t {
     const char *name;
-    bool takes_id;
+    int arguments;       /* 1: an id, 2: an id and a key */
     bool root_may;       /* httpd's parent, which is root, asks before it starts its children */
     const char *program; /* below policy.programs; NULL: the helper itself */
     const char *action;  /* first argument of the program after the settings file; NULL: none */
 } verb_t;
 
 static const verb_t verbs[] = {
-    { "receive", false, false, "retrace-ingest", NULL },
-    { "start", true, false, "retrace-dispatch", "start" },
-    { "sweep", false, false, "retrace-dispatch", "sweep" },
-    { "check", false, true, NULL, NULL },
+    { "receive", 0, false, "retrace-ingest", NULL },
+    { "start", 1, false, "retrace-dispatch", "start" },
+    { "sweep", 0, false, "retrace-dispatch", "sweep" },
+    { "cancel", 1, false, "retrace-task-edit", "cancel" },
+    { "delete", 1, false, "retrace-task-edit", "delete" },
+    { "set", 2, false, "retrace-task-edit", "set" },
+    { "count", 0, false, "retrace-task-edit", "count" },
+    { "check", 0, true, NULL, NULL },
 };
 
 /* The one place where a refusal becomes known: syslog for the admin, the code for httpd. */
@@ -58,7 +64,7 @@ static const verb_t *find_verb(int argc, char *argv[])
     size_t i;
 
     for (i = 0; argc >= 2 && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-        if (strcmp(verbs[i].name, argv[1]) == 0 && argc == (verbs[i].takes_id ? 3 : 2)) {
+        if (strcmp(verbs[i].name, argv[1]) == 0 && argc == 2 + verbs[i].arguments) {
             return &verbs[i];
         }
     }
@@ -172,10 +178,10 @@ static int show_config(const struct stat *info)
         : HELPER_EXIT_EXEC;
 }
 
-static int run_program(const verb_t *verb, const char *id)
+static int run_program(const verb_t *verb, const char *id, const char *key)
 {
     char path[PROGRAM_PATH_MAX];
-    const char *argv[6];
+    const char *argv[ARGUMENTS_MAX];
     int argc = 0;
 
     if (snprintf(path, sizeof(path), "%s/%s", helper_policy.programs, verb->program)
@@ -190,6 +196,9 @@ static int run_program(const verb_t *verb, const char *id)
     if (id != NULL) {
         argv[argc++] = id;
     }
+    if (key != NULL) {
+        argv[argc++] = key;
+    }
     argv[argc] = NULL;
     (void)execv(path, (char *const *)argv);
     refuse(HELPER_EXIT_EXEC, "the program of the verb cannot be started");
@@ -202,6 +211,7 @@ int main(int argc, char *argv[])
     const verb_t *verb;
     retrace_id_text_t id;
     uint32_t number = 0;
+    const char *key = NULL;
     struct stat config;
 
     reset_process(argc);
@@ -212,13 +222,16 @@ int main(int argc, char *argv[])
     if (verb == NULL) {
         return HELPER_EXIT_USAGE;
     }
-    if (verb->takes_id && !retrace_id_parse(argv[2], &number)) {
+    if (verb->arguments > 0 && !retrace_id_parse(argv[2], &number)) {
         return HELPER_EXIT_ID;
     }
-    id = retrace_id_format(verb->takes_id ? number : RETRACE_ID_MIN);
+    if (verb->arguments > 1 && (key = task_key_find(argv[3])) == NULL) {
+        return HELPER_EXIT_KEY;
+    }
+    id = retrace_id_format(verb->arguments > 0 ? number : RETRACE_ID_MIN);
     config = check_config(&who);
     if (verb->program == NULL) {
         return show_config(&config);
     }
-    return run_program(verb, verb->takes_id ? id.text : NULL);
+    return run_program(verb, verb->arguments > 0 ? id.text : NULL, key);
 }

@@ -446,10 +446,12 @@ apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, ret
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (!retrace_task_is_final(retrace_spool_task_state(spool->root, task, id))
-        && !retrace_fs_exists(spool->running, name.text)) {
+    if (!retrace_task_is_final(retrace_spool_task_state(spool->root, task, id))) {
         /* Opened for writing even if it is there: the close wakes a dispatcher that watches. */
-        fd = openat(spool->queue, name.text, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+        fd = openat(spool->running, name.text, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0) {
+            fd = openat(spool->queue, name.text, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+        }
         if (fd < 0) {
             rv = retrace_fail(err, errno, "queue task %s", name.text);
         }

@@ -240,7 +240,7 @@ apr_status_t retrace_spool_finish(int task, const char *backtrace, apr_size_t le
 apr_status_t retrace_spool_clean(int task, retrace_error_t *err, apr_pool_t *scratch)
 {
     static const char *const leftovers[] = { RETRACE_FILE_WORKER_LOG, RETRACE_FILE_BOOT_ID,
-                                             RETRACE_FILE_ATTEMPTS };
+                                             RETRACE_FILE_ATTEMPTS, RETRACE_FILE_CANCEL };
     retrace_task_type_t type = retrace_spool_task_type(task, scratch);
     apr_status_t rv = APR_SUCCESS;
     size_t i;

@@ -2,7 +2,7 @@
 /* Spool layout: one directory per task, named by its id. Ingest creates it, the worker adds results,
  * both as the spool's owner; httpd only reads, through its group; whoever finishes a task holds its
  * lock. Beside the tasks: `.incoming/` (uploads that are not complete), `queue/` and `running/` (one
- * entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`, `dispatcher_error`. */
+ * entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`, `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd). */
 #ifndef RETRACE_SPOOL_H
 #define RETRACE_SPOOL_H
 
@@ -30,12 +30,16 @@
 #define RETRACE_FILE_BOOT_ID    "boot_id"    /* the boot in which the crash data was written */
 #define RETRACE_FILE_ATTEMPTS   "attempts"   /* how often it was started */
 
+#define RETRACE_FILE_CANCEL     "cancel"     /* its owner wants it ended */
+
 #define RETRACE_DIR_INCOMING    ".incoming"
 #define RETRACE_DIR_QUEUE       "queue"
 #define RETRACE_DIR_RUNNING     "running"
+#define RETRACE_DIR_COUNTS      "counts"
 #define RETRACE_FILE_QUEUE_LOCK "queue.lock"
 #define RETRACE_FILE_DISPATCH_LOCK "dispatch.lock"
 #define RETRACE_FILE_HEARTBEAT  "heartbeat"
+#define RETRACE_FILE_SANDBOX_OK "sandbox_ok" /* the boot in which the self-test succeeded */
 #define RETRACE_FILE_DISPATCHER_ERROR "dispatcher_error"
 
 #define RETRACE_HEARTBEAT_S       10 /* the dispatcher touches the heartbeat this often */

@@ -243,23 +243,21 @@ static bool says_something(const char *line)
 
 const char *worker_gdb_messages(const char *messages, apr_size_t length, apr_pool_t *p)
 {
-    char *text = apr_pstrdup(p, worker_gdb_clean(messages, length, p));
+    char *text = apr_pstrcat(p, worker_gdb_clean(messages, length, p), "\n", NULL);
     char *out = text;
     char *line = text;
 
     while (*line != '\0') {
         size_t here = strcspn(line, "\n");
-        bool ended = line[here] == '\n';
-        bool keep;
+        char *next = line + here + 1;
 
         line[here] = '\0';
-        keep = says_something(line);
-        if (keep) {
+        if (says_something(line)) {
             memmove(out, line, here);
-            out += here;
-            *out++ = '\n';
+            out[here] = '\n';
+            out += here + 1;
         }
-        line += here + ended;
+        line = next;
     }
     *out = '\0';
     return text;

@@ -14,7 +14,7 @@
 #include "lib/config.h"
 #include "lib/id.h"
 #include "worker/run.h"
-#include "worker/sandbox.h"
+#include "worker/selftest.h"
 
 #define EXIT_USAGE  100
 #define EXIT_SYSTEM 111
@@ -75,7 +75,7 @@ static apr_status_t work(const options_t *options, retrace_error_t *err, apr_poo
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return options->check ? worker_sandbox_check(config->bubblewrap_path, err, pool)
+    return options->check ? worker_selftest(config, err, pool)
                           : worker_run(options->id, config, err, pool);
 }
 

@@ -22,10 +22,12 @@
 #include "lib/id.h"
 #include "lib/queue.h"
 
+#define CANCELLED "Cancelled by its owner"
+
 typedef struct worker_slot_t {
     engine_job_t job;
     int64_t deadline_s; /* monotonic */
-    bool is_overdue;    /* killed for its time */
+    const char *killed; /* why we killed it; NULL: we did not */
 } worker_slot_t;
 
 typedef struct dispatcher_t {
@@ -37,6 +39,7 @@ typedef struct dispatcher_t {
     int foreign;               /* running entries whose lock somebody holds who is not our child */
     int children;              /* signalfd for SIGCHLD */
     int changes;               /* inotify on the queue */
+    const char *too_long;      /* the sentence for a task that exceeds MaxTaskRuntime */
     apr_pool_t *round;         /* cleared after each round */
 } dispatcher_t;
 
@@ -80,9 +83,8 @@ static worker_slot_t *find_slot(const dispatcher_t *d, uint32_t id)
 static const char *end_reason(const dispatcher_t *d, const worker_slot_t *slot,
                               const engine_end_t *end)
 {
-    if (slot->is_overdue) {
-        return apr_psprintf(d->round, "Killed: it took longer than MaxTaskRuntime (%ld s)",
-                            (long)d->config->max_task_runtime_s);
+    if (slot->killed != NULL) {
+        return slot->killed;
     }
     if (end->signal != 0) {
         return apr_psprintf(d->round, "The worker was killed by signal %d", end->signal);
@@ -117,6 +119,8 @@ static const char *verdict_reason(settle_verdict_t verdict)
     switch (verdict) {
     case SETTLE_REBOOTED:
         return "The server restarted, send it again";
+    case SETTLE_CANCELLED:
+        return CANCELLED;
     case SETTLE_EXHAUSTED:
         return "The dispatcher died while this task ran, as often as it was tried";
     default:
@@ -164,16 +168,26 @@ static void adopt_orphans(dispatcher_t *d)
 
 /* --- Starting and ending ------------------------------------------------------------------- */
 
-static void end_overdue(dispatcher_t *d)
+static const char *reason_to_kill(const dispatcher_t *d, const worker_slot_t *slot)
+{
+    if (settle_is_cancelled(d->spool, slot->job.id)) {
+        return CANCELLED;
+    }
+    return now_s() >= slot->deadline_s ? d->too_long : NULL;
+}
+
+static void end_unwanted(dispatcher_t *d)
 {
     int i;
 
     for (i = 0; i < d->slots->nelts; i++) {
         worker_slot_t *slot = &APR_ARRAY_IDX(d->slots, i, worker_slot_t);
 
-        if (now_s() >= slot->deadline_s && !slot->is_overdue) {
-            slot->is_overdue = true;
-            d->engine->cancel(&slot->job);
+        if (slot->killed == NULL) {
+            slot->killed = reason_to_kill(d, slot);
+            if (slot->killed != NULL) {
+                d->engine->cancel(&slot->job);
+            }
         }
     }
 }
@@ -310,7 +324,7 @@ static apr_status_t watch(dispatcher_t *d, retrace_error_t *err)
     if (d->children < 0 || d->changes < 0) {
         return retrace_fail(err, errno, "watch the queue");
     }
-    /* An upload that is admitted moves into the spool; `start` closes an entry of queue/. */
+    /* An upload that is admitted moves into the spool; `start` and `cancel` close an entry. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->root);
     if (inotify_add_watch(d->changes, path, IN_MOVED_TO) < 0) {
         return retrace_fail(err, errno, "watch the spool");
@@ -319,7 +333,23 @@ static apr_status_t watch(dispatcher_t *d, retrace_error_t *err)
     if (inotify_add_watch(d->changes, path, IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
         return retrace_fail(err, errno, "watch the queue");
     }
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->running);
+    if (inotify_add_watch(d->changes, path, IN_CLOSE_WRITE) < 0) {
+        return retrace_fail(err, errno, "watch the running tasks");
+    }
     return APR_SUCCESS;
+}
+
+/* Once per boot: what the self-test found then still holds. */
+static void test_engine(const dispatcher_t *d)
+{
+    const char *tested = "";
+
+    (void)retrace_fs_read(&tested, NULL, d->spool->root, RETRACE_FILE_SANDBOX_OK, RETRACE_SMALL_MAX,
+                          NULL, d->round);
+    if (strcmp(tested, retrace_spool_boot_id(d->round)) != 0 || tested[0] == '\0') {
+        d->engine->test(d->config, d->config_path, d->round);
+    }
 }
 
 static void run_until_idle(dispatcher_t *d)
@@ -329,7 +359,7 @@ static void run_until_idle(dispatcher_t *d)
         beat(d);
         reap(d);
         adopt_orphans(d);
-        end_overdue(d);
+        end_unwanted(d);
         start_due(d);
         if (!has_work(d)) {
             return;
@@ -348,6 +378,8 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
     apr_status_t rv;
 
     d.slots = apr_array_make(p, 8, sizeof(worker_slot_t));
+    d.too_long = apr_psprintf(p, "Killed: it took longer than MaxTaskRuntime (%ld s)",
+                              (long)config->max_task_runtime_s);
     apr_pool_create(&d.round, p);
     rv = watch(&d, err);
     if (rv != APR_SUCCESS) {
@@ -359,6 +391,8 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
             return rv;
         }
         (void)retrace_queue_sweep(spool, NULL, d.round);
+        beat(&d);
+        test_engine(&d);
         run_until_idle(&d);
         (void)close(lock);
         /* Whoever queued a task while we held the lock has relied on us. */

@@ -27,6 +27,10 @@ typedef struct engine_end_t {
 typedef struct engine_t {
     const char *name;
 
+    /** Have the machine tested that would run workers, and wait for it; what it finds is left in the
+     * spool. */
+    void (*test)(const retrace_config_t *config, const char *config_path, apr_pool_t *scratch);
+
     /** Start a worker for a task. @param job  `id` is set; receives `handle` */
     apr_status_t (*submit)(engine_job_t *job, const retrace_config_t *config,
                            const char *config_path, retrace_error_t *err, apr_pool_t *scratch);

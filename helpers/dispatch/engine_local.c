@@ -12,29 +12,52 @@
 #include "helpers/dispatch/engine.h"
 #include "lib/id.h"
 
-static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
-                           const char *config_path, retrace_error_t *err, apr_pool_t *scratch)
+static int spawn_worker(pid_t *ppid, char *const argv[])
 {
-    retrace_id_text_t id = retrace_id_format(job->id);
-    char *path = apr_pstrcat(scratch, config->program_dir, "/retrace-server-worker", NULL);
-    char *argv[] = { path,
-                     apr_pstrcat(scratch, "--config=", config_path, NULL),
-                     apr_psprintf(scratch, "--parent=%ld", (long)getpid()),
-                     id.text,
-                     NULL };
     posix_spawnattr_t attributes;
     sigset_t none;
-    pid_t pid = 0;
     int rc;
 
     sigemptyset(&none);
     posix_spawnattr_init(&attributes);
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    rc = posix_spawn(&pid, path, NULL, &attributes, argv, environ);
+    rc = posix_spawn(ppid, argv[0], NULL, &attributes, argv, environ);
     posix_spawnattr_destroy(&attributes);
+    return rc;
+}
+
+static char *worker_path(const retrace_config_t *config, apr_pool_t *p)
+{
+    return apr_pstrcat(p, config->program_dir, "/retrace-server-worker", NULL);
+}
+
+static void test(const retrace_config_t *config, const char *config_path, apr_pool_t *scratch)
+{
+    char *argv[] = { worker_path(config, scratch),
+                     apr_pstrcat(scratch, "--config=", config_path, NULL),
+                     apr_pstrdup(scratch, "--check"), NULL };
+    pid_t pid = 0;
+
+    if (spawn_worker(&pid, argv) == 0) {
+        (void)waitpid(pid, NULL, 0);
+    }
+}
+
+static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
+                           const char *config_path, retrace_error_t *err, apr_pool_t *scratch)
+{
+    retrace_id_text_t id = retrace_id_format(job->id);
+    char *argv[] = { worker_path(config, scratch),
+                     apr_pstrcat(scratch, "--config=", config_path, NULL),
+                     apr_psprintf(scratch, "--parent=%ld", (long)getpid()),
+                     id.text,
+                     NULL };
+    pid_t pid = 0;
+    int rc = spawn_worker(&pid, argv);
+
     if (rc != 0) {
-        return retrace_fail(err, rc, "start %s", path);
+        return retrace_fail(err, rc, "start %s", argv[0]);
     }
     job->handle = pid;
     return APR_SUCCESS;
@@ -60,4 +83,4 @@ static void cancel(const engine_job_t *job)
     (void)kill((pid_t)job->handle, SIGKILL);
 }
 
-const engine_t engine_local = { "local", submit, poll_end, cancel };
+const engine_t engine_local = { "local", test, submit, poll_end, cancel };

@@ -20,6 +20,9 @@ settle_verdict_t settle_decide(const settle_facts_t *facts)
     if (facts->is_final) {
         return SETTLE_FINISHED;
     }
+    if (facts->is_cancelled) {
+        return SETTLE_CANCELLED;
+    }
     if (!facts->is_same_boot) {
         return SETTLE_REBOOTED;
     }
@@ -53,8 +56,22 @@ void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t i
     facts->is_locked = retrace_fs_is_locked(task, RETRACE_FILE_LOCK);
     facts->is_same_boot = strcmp(read_small(task, RETRACE_FILE_BOOT_ID, scratch),
                                  retrace_spool_boot_id(scratch)) == 0;
+    facts->is_cancelled = retrace_fs_exists(task, RETRACE_FILE_CANCEL);
     facts->attempts = read_attempts(task, scratch);
     (void)close(task);
+}
+
+bool settle_is_cancelled(const retrace_spool_t *spool, uint32_t id)
+{
+    int task = -1;
+    bool is_cancelled;
+
+    if (retrace_spool_open_task(&task, spool->root, id, NULL) != APR_SUCCESS) {
+        return false;
+    }
+    is_cancelled = retrace_fs_exists(task, RETRACE_FILE_CANCEL);
+    (void)close(task);
+    return is_cancelled;
 }
 
 static apr_status_t finish_and_clean(int task, const char *reason, retrace_error_t *err,

@@ -14,6 +14,7 @@
 typedef enum settle_verdict_t {
     SETTLE_START,     /* may be started */
     SETTLE_FINISHED,  /* has ended: clean up, remove the entry */
+    SETTLE_CANCELLED, /* its owner wants it ended */
     SETTLE_GONE,      /* its directory is gone: remove the entry */
     SETTLE_REBOOTED,  /* its crash data may not have survived the restart of the machine */
     SETTLE_EXHAUSTED, /* was started DISPATCH_MAX_ATTEMPTS times already */
@@ -26,6 +27,7 @@ typedef struct settle_facts_t {
     bool is_final;
     bool is_locked;
     bool is_same_boot;
+    bool is_cancelled;
     int attempts;
 } settle_facts_t;
 
@@ -43,6 +45,9 @@ void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t i
  */
 apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *reason,
                          retrace_error_t *err, apr_pool_t *scratch);
+
+/** Has its owner asked for its end? */
+bool settle_is_cancelled(const retrace_spool_t *spool, uint32_t id);
 
 /** Count one more start. */
 apr_status_t settle_count_attempt(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err,

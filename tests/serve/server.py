@@ -23,7 +23,7 @@ from pathlib import Path
 TREE = Path(__file__).resolve().parents[2]
 CGROUPS = Path("/sys/fs/cgroup")
 V1_CONTROLLERS = ("memory", "pids", "freezer")
-PROGRAMS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker")
+PROGRAMS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker", "retrace-task-edit")
 START_S = 20
 STOP_S = 20
 
