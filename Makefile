@@ -17,6 +17,10 @@ DATADIR    ?= $(PREFIX)/share/retrace-server
 SPOOLDIR   ?= /var/spool/retrace-server
 CACHEDIR   ?= /var/cache/retrace-server/buildid
 CONFIG     ?= $(SYSCONFDIR)/retrace-server.conf
+LOCATION   ?= /retrace/
+UNITDIR    ?= $(PREFIX)/lib/systemd/system
+TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
+SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 OWNER      ?= retrace
 
 # --- How things are built ------------------------------------------------------------------------
@@ -51,7 +55,7 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
-WORKER_LIBS := -lelf -lseccomp
+WORKER_LIBS := -lseccomp
 INGEST_LIBS := -larchive -llzma -lz -lseccomp
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
@@ -220,3 +224,81 @@ serve: ## a private server until Ctrl-C: LISTEN=addr:port DIR=place CONF=options
 	@$(MAKE) --no-print-directory all >&2
 	@RETRACE_BUILD=$(B) exec /usr/bin/python3 -B tests/serve/serve.py --listen '$(LISTEN)' \
 	    $(if $(DIR),--dir '$(DIR)') $(if $(CONF),--conf '$(CONF)') --tls '$(TLS)'
+
+# --- Installing --------------------------------------------------------------------------------------
+INSTALL := install
+MAN     := $(wildcard helpers/*.8 helpers/*/*.8 worker/*.8 worker/*/*.8 mod_retrace/*.8 conf.d/*.5)
+# LimitRequestBody of the shipped file: MaxPackedSize's default and 1 MB.
+LIMIT   := 53477376
+
+substitute = sed -e 's|@MODULES@|$(HTTPD_MODULES)|g' -e 's|@CONFIG@|$(CONFIG)|g' \
+    -e 's|@LOCATION@|$(LOCATION)|g' -e 's|@LIMIT@|$(LIMIT)|g' -e 's|@OWNER@|$(OWNER)|g' \
+    -e 's|@HTTPD_GROUP@|$(HTTPD_GROUP)|g' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|g' \
+    -e 's|@SPOOLDIR@|$(SPOOLDIR)|g' -e 's|@CACHEDIR@|$(CACHEDIR)|g'
+
+# An admin's file is never overwritten: ours goes beside it.
+define install_config
+	$(INSTALL) -d $(DESTDIR)$(dir $(2))
+	$(substitute) $(1) > $(B)/$(notdir $(2))
+	if [ -e '$(DESTDIR)$(2)' ]; then new=.new; else new=; fi; \
+	    $(INSTALL) -m 0644 $(B)/$(notdir $(2)) "$(DESTDIR)$(2)$$new"
+
+endef
+define install_ours
+	$(INSTALL) -d $(DESTDIR)$(dir $(2))
+	$(substitute) $(1) > $(B)/$(notdir $(2))
+	$(INSTALL) -m 0644 $(B)/$(notdir $(2)) '$(DESTDIR)$(2)'
+
+endef
+
+.PHONY: install
+install: all ## put everything in its place below DESTDIR
+	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(HTTPD_MODULES) $(DESTDIR)$(PREFIX)/bin \
+	    $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(LIBEXECDIR)
+	$(INSTALL) -m 0644 $(B)/mod_retrace.so $(DESTDIR)$(HTTPD_MODULES)
+	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-worker $(DESTDIR)$(PREFIX)/bin/retrace-server-worker
+	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-config $(DESTDIR)$(PREFIX)/sbin/retrace-server-config
+	$(INSTALL) -m 0644 $(filter %.5,$(MAN)) $(DESTDIR)$(MANDIR)/man5
+	$(INSTALL) -m 0644 $(filter %.8,$(MAN)) $(DESTDIR)$(MANDIR)/man8
+	$(call install_config,conf.d/retrace-server.conf,$(CONFIG))
+	$(call install_config,conf.d/retrace.conf.in,$(HTTPD_CONFDIR)/retrace.conf)
+	$(call install_ours,rpm/retrace-dispatch.service.in,$(UNITDIR)/retrace-dispatch.service)
+	$(call install_ours,rpm/retrace-dispatch.path.in,$(UNITDIR)/retrace-dispatch.path)
+	$(call install_ours,rpm/tmpfiles.conf.in,$(TMPFILESDIR)/retrace-server.conf)
+	$(call install_ours,rpm/sysusers.conf.in,$(SYSUSERSDIR)/retrace-server.conf)
+	$(INSTALL) -d $(DESTDIR)$(SPOOLDIR)/.incoming $(DESTDIR)$(CACHEDIR)
+	@rpm/set-owners '$(DESTDIR)' $(OWNER) $(HTTPD_GROUP) $(LIBEXECDIR) $(SPOOLDIR) $(CACHEDIR)
+
+# --- Upkeep ------------------------------------------------------------------------------------------
+SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
+           helpers/dispatch/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
+.PHONY: bench analyze format lint cov clean
+bench: all ## figures: upload, latency, memory, status requests, whole retrace
+	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/bench/bench.py
+
+lint: all check-lint ## layers, exports, sizes, names written twice
+check-lint: all
+
+analyze: ## gcc -fanalyzer, cppcheck and clang-tidy over our sources
+	@for f in $(SOURCES); do $(CC) -fanalyzer $(CPPFLAGS) $(mod_retrace_CFLAGS) $(ALL_CFLAGS) -c \
+	    -o /dev/null $$f || exit 1; done
+	cppcheck --quiet --enable=warning,portability --inline-suppr --error-exitcode=1 -I. \
+	    --suppress=missingIncludeSystem $(SOURCES)
+	clang-tidy --quiet $(SOURCES) -- $(CPPFLAGS) $(mod_retrace_CFLAGS) -std=c11
+
+format: ## lay out all C files by .clang-format
+	clang-format -i $$(git ls-files '*.[ch]')
+
+cov: ## line coverage of the unit tests, in cov/
+	@$(MAKE) --no-print-directory B=cov CFLAGS=--coverage LDFLAGS=--coverage check-unit
+	@cd cov && gcov -r -n $$(find . -name '*.gcda') 2>/dev/null | grep -A1 "^File '[a-z]" | \
+	    grep -v '^--' | paste - -
+
+clean: ## remove what was built
+	rm -rf build cov
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sort | \
+	    awk -F'\t' '{ printf "%-22s %s\n", $$1, $$2 }'
+	@echo; echo "Variables: SAN=1 (ASan+UBSan), V=1 (show commands), WERROR=1, DISTRO=debian|fedora."

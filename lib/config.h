@@ -26,11 +26,12 @@ typedef enum retrace_dispatcher_t {
     RETRACE_DISPATCHER_SYSTEMD
 } retrace_dispatcher_t;
 
+/** Which sets of files make an upload complete. */
 typedef enum retrace_required_t {
-    RETRACE_REQUIRED_S1_OR_S2,
-    RETRACE_REQUIRED_S1,
-    RETRACE_REQUIRED_S2,
-    RETRACE_REQUIRED_CORE
+    RETRACE_REQUIRED_S1_OR_S2, /* either of the next two */
+    RETRACE_REQUIRED_S1,       /* coredump executable package */
+    RETRACE_REQUIRED_S2,       /* coredump architecture release packages */
+    RETRACE_REQUIRED_CORE      /* coredump */
 } retrace_required_t;
 
 /** One field per option; names, units and defaults are in conf.d/retrace-server.conf. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a trusted program of this machine prints: `bwrap --help`, `ld.so --list`. Not for anything that
- * reads an upload: that is what sandbox.h is for. */
+/* What a trusted program of this machine prints: `bwrap --help`, `ld.so --list`. Not for anything
+ * that reads an upload: that is what sandbox.h is for. */
 #ifndef RETRACE_WORKER_CAPTURE_H
 #define RETRACE_WORKER_CAPTURE_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The two kinds of control groups behind cgroup.h, as a table of file names: what differs is what the
- * files are called and how many directories there are. For cgroup*.c only. */
+/* The two kinds of control groups behind cgroup.h, as a table of file names: what differs is what
+ * the files are called and how many directories there are. For cgroup*.c only. */
 #ifndef RETRACE_WORKER_CGROUP_PRIVATE_H
 #define RETRACE_WORKER_CGROUP_PRIVATE_H
 
@@ -17,9 +17,9 @@ typedef struct worker_cgroup_kind_t {
     const char *memory_no_swap;       /* set to memory_no_swap_value where it is there */
     const char *memory_no_swap_value; /* NULL: the limit of the memory */
     const char *memory_peak;
-    const char *oom_counts;           /* a file of "name number" lines */
-    const char *oom_together;         /* set to 1: all processes die with the first one */
-    const char *kill;                 /* set to 1: all processes die */
+    const char *oom_counts;   /* a file of "name number" lines */
+    const char *oom_together; /* set to 1: all processes die with the first one */
+    const char *kill;         /* set to 1: all processes die */
 } worker_cgroup_kind_t;
 
 extern const worker_cgroup_kind_t worker_cgroup_v1;

@@ -24,7 +24,7 @@
 
 /** One file that was mapped into the crashed process. Strings are never NULL unless said so. */
 typedef struct worker_module_t {
-    const char *path;            /* from NT_FILE, as it came: untrusted, to compare and print only */
+    const char *path;            /* from NT_FILE as it came: untrusted, to compare and print only */
     uint64_t start;              /* lowest and one past the highest mapped address */
     uint64_t end;
     const char *build_id;        /* lower-case hexadecimal; NULL when the core does not hold it */

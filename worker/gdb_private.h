@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of debugger_gdb.c: gdb's own files (gdb_files.c), what it is told (gdb_commands.c, pure)
- * and what it said (gdb_output.c, pure). For these files and their tests only. */
+/* The parts of debugger_gdb.c: gdb's own files (gdb_files.c), what it is told (gdb_commands.c,
+ * pure) and what it said (gdb_output.c, pure). For these files and their tests only. */
 #ifndef RETRACE_WORKER_GDB_PRIVATE_H
 #define RETRACE_WORKER_GDB_PRIVATE_H
 
@@ -8,7 +8,7 @@
 
 /* Where gdb's files are in the sandbox. Its libraries are only here: gdb is started by its own
  * loader, and no path that a core names for a library of the crashed system exists. */
-#define WORKER_GDB_AT     "/debugger"
+#define WORKER_GDB_AT           "/debugger"
 #define WORKER_GDB_AT_LOADER    WORKER_GDB_AT "/ld.so"
 #define WORKER_GDB_AT_LIBRARIES WORKER_GDB_AT "/lib"
 #define WORKER_GDB_AT_PROGRAM   WORKER_GDB_AT "/bin/gdb"
@@ -21,7 +21,8 @@
 
 /**
  * Find gdb's files on this machine: program, loader, libraries, data directory, and when it has
- * Python that one's standard library; also character sets and the C.UTF-8 locale where there are any.
+ * Python that one's standard library; also character sets and the C.UTF-8 locale where there are
+ * any.
  * @param binds  of worker_bind_t, appended to
  * @return APR_ENOENT  gdb, its loader or its data directory is not there
  *         other       its loader cannot tell its libraries
@@ -43,7 +44,7 @@ typedef enum worker_gdb_step_t {
     WORKER_GDB_STEP_REGISTERS,
     WORKER_GDB_STEP_INSTRUCTIONS, /* from the program counter on */
     WORKER_GDB_STEP_BACKTRACE,
-    WORKER_GDB_STEP_FUNCTION,     /* the whole function around the program counter */
+    WORKER_GDB_STEP_FUNCTION, /* the whole function around the program counter */
     WORKER_GDB_STEPS
 } worker_gdb_step_t;
 
@@ -81,6 +82,7 @@ const char *worker_gdb_disassembly(const char *function, const char *instruction
 
 /** The sandbox of a plan, ready to run, all in p. @param nonce, simple as above */
 apr_status_t worker_gdb_prepare(worker_sandbox_t *sandbox, const worker_gdb_plan_t *plan,
-                                const char *nonce, bool simple, retrace_error_t *err, apr_pool_t *p);
+                                const char *nonce, bool simple, retrace_error_t *err,
+                                apr_pool_t *p);
 
 #endif

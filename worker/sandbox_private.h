@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The three steps of sandbox.c: what bwrap is told (pure), the process with its limits and pipes, and
- * what its end means (pure). For sandbox*.c and their tests only. */
+/* The three steps of sandbox.c: what bwrap is told (pure), the process with its limits and pipes,
+ * and what its end means (pure). For sandbox*.c and their tests only. */
 #ifndef RETRACE_WORKER_SANDBOX_PRIVATE_H
 #define RETRACE_WORKER_SANDBOX_PRIVATE_H
 
@@ -15,19 +15,19 @@
  * @param pargv  in p, NULL at the end; written only on success
  * @param help   what `bwrap --help` prints: options of newer versions are used when they are there
  * @return APR_ENOTIMPL  this bwrap is older than 0.4.0
- *         APR_EINVAL    a path of the plan is not plain and absolute, or leads through a link of the
- *                       plan: while bwrap builds the sandbox such a link can still lead outside
+ *         APR_EINVAL    a path of the plan is not plain and absolute, or leads through a link of
+ * the plan: while bwrap builds the sandbox such a link can still lead outside
  */
 apr_status_t worker_sandbox_argv(const char *const **pargv, const worker_sandbox_t *sandbox,
                                  const char *help, retrace_error_t *err, apr_pool_t *p);
 
 /** What was seen of a run. */
 typedef struct worker_sandbox_run_t {
-    bool over_time;           /* we killed it for wall_s */
-    bool over_output;         /* we killed it for output_bytes */
+    bool over_time;   /* we killed it for wall_s */
+    bool over_output; /* we killed it for output_bytes */
     int64_t wall_ms;
-    int wait_status;          /* of bwrap, as of waitpid(2) */
-    const char *status_text;  /* what came from --json-status-fd */
+    int wait_status;         /* of bwrap, as of waitpid(2) */
+    const char *status_text; /* what came from --json-status-fd */
     const char *output;
     apr_size_t output_length;
     const char *messages;

@@ -8,7 +8,8 @@
 
 #include "worker/sandbox.h"
 
-#define WORKER_SANDBOX_START_FAILED '!' /* first byte from the status pipe when there is no bwrap */
+#define WORKER_SANDBOX_START_FAILED '!' /* first byte from the status pipe when there is no bwrap  \
+                                         */
 
 /** Our ends of the child's pipes; non-blocking, close-on-exec. */
 typedef struct worker_sandbox_child_t {
@@ -19,8 +20,8 @@ typedef struct worker_sandbox_child_t {
 } worker_sandbox_child_t;
 
 /**
- * Start the command line. A child that could not become bwrap writes WORKER_SANDBOX_START_FAILED and
- * a sentence to its status pipe and ends.
+ * Start the command line. A child that could not become bwrap writes WORKER_SANDBOX_START_FAILED
+ * and a sentence to its status pipe and ends.
  * @param filter_fd  becomes WORKER_SANDBOX_FILTER_FD; not closed
  */
 apr_status_t worker_sandbox_start(worker_sandbox_child_t *child, const worker_sandbox_t *sandbox,

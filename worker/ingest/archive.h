@@ -23,7 +23,7 @@ typedef struct ingest_limits_t {
     int64_t max_unpacked_bytes; /* MaxUnpackedSize: apparent sizes of all members together */
     int64_t max_small_bytes;    /* MaxSmallFileSize */
     int64_t min_free_bytes;     /* MinStorageLeft, on the file system of the member files */
-    ingest_required_t required;
+    retrace_required_t required;
 } ingest_limits_t;
 
 typedef struct ingest_verdict_t {

@@ -47,23 +47,23 @@ ingest_member_t ingest_member_find(const char *name)
     return INGEST_MEMBERS;
 }
 
-static ingest_member_set_t nearest_set(ingest_member_set_t have, ingest_required_t required)
+static ingest_member_set_t nearest_set(ingest_member_set_t have, retrace_required_t required)
 {
     switch (required) {
-    case INGEST_REQUIRED_S1:
+    case RETRACE_REQUIRED_S1:
         return set_s1;
-    case INGEST_REQUIRED_S2:
+    case RETRACE_REQUIRED_S2:
         return set_s2;
-    case INGEST_REQUIRED_CORE:
+    case RETRACE_REQUIRED_CORE:
         return set_core;
-    case INGEST_REQUIRED_S1_OR_S2:
+    case RETRACE_REQUIRED_S1_OR_S2:
         break;
     }
     return __builtin_popcount(set_s2 & ~have) < __builtin_popcount(set_s1 & ~have) ? set_s2
                                                                                    : set_s1;
 }
 
-const char *ingest_member_missing(ingest_member_set_t have, ingest_required_t required)
+const char *ingest_member_missing(ingest_member_set_t have, retrace_required_t required)
 {
     ingest_member_set_t missing = nearest_set(have, required) & ~have;
 

@@ -6,6 +6,8 @@
 
 #include <stdint.h>
 
+#include "lib/config.h"
+
 typedef enum ingest_member_t {
     INGEST_COREDUMP,
     INGEST_EXECUTABLE,
@@ -47,18 +49,10 @@ const ingest_member_rule_t *ingest_member_rule(ingest_member_t member);
  */
 ingest_member_t ingest_member_find(const char *name);
 
-/** Which sets of files make an upload complete (option RequiredFiles). */
-typedef enum ingest_required_t {
-    INGEST_REQUIRED_S1_OR_S2, /* either of the next two */
-    INGEST_REQUIRED_S1,       /* coredump executable package */
-    INGEST_REQUIRED_S2,       /* coredump architecture release packages */
-    INGEST_REQUIRED_CORE      /* coredump */
-} ingest_required_t;
-
 /**
  * The first file that is missing, by the set that is nearest to complete.
  * @return its name, or NULL when nothing is missing
  */
-const char *ingest_member_missing(ingest_member_set_t have, ingest_required_t required);
+const char *ingest_member_missing(ingest_member_set_t have, retrace_required_t required);
 
 #endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What gdb is told, how its files are found in a list of libraries, and how what it says is sorted.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <apr_general.h>
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "worker/gdb_private.h"
+
+#define NONCE "0123456789abcdef"
+
+/* --- what it is told ---------------------------------------------------------------------------
+ */
+
+static int find_word(const char *const *argv, const char *word)
+{
+    int i;
+
+    for (i = 0; argv[i] != NULL; i++) {
+        if (strcmp(argv[i], word) == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+static const char *const *plain_argv(const char *program, const char *printers, bool simple,
+                                     apr_pool_t *p)
+{
+    const worker_gdb_plan_t plan = {.program = program, .printers = printers};
+
+    return worker_gdb_argv(&plan, NONCE, simple, p);
+}
+
+static void test_gdb_starts_with_its_own_loader(void **state)
+{
+    const char *const *argv = plain_argv(NULL, NULL, false, *state);
+
+    assert_string_equal(argv[0], "/debugger/ld.so");
+    assert_string_equal(argv[1], "--library-path");
+    assert_string_equal(argv[2], "/debugger/lib");
+    assert_string_equal(argv[3], "/debugger/bin/gdb");
+    assert_true(find_word(argv, "-nx") > 0);
+    assert_true(find_word(argv, "-nh") > 0);
+    assert_true(find_word(argv, "-batch") > 0);
+}
+
+/* A setting behind the files would come too late: their scripts would have run. */
+static void test_settings_come_before_files(void **state)
+{
+    static const char *const settings[] = {"set auto-load off",
+                                           "set auto-load safe-path /nonexistent",
+                                           "set debuginfod enabled off",
+                                           "set index-cache enabled off",
+                                           "set history save off",
+                                           "set confirm off",
+                                           "set pagination off",
+                                           "set width 0",
+                                           "set height 0",
+                                           "set may-call-functions off",
+                                           "set libthread-db-search-path",
+                                           "set startup-with-shell off",
+                                           "set max-value-size 65536",
+                                           "set print elements 200",
+                                           "set backtrace limit 2048",
+                                           "set source open off",
+                                           "set style enabled off",
+                                           "set sysroot /sysroot",
+                                           "set debug-file-directory /sysroot/usr/lib/debug"};
+    const char *const *argv = plain_argv("/usr/bin/app", NULL, false, *state);
+    int program = find_word(argv, "--se=/sysroot/usr/bin/app");
+    int core = find_word(argv, "--core=/box/core");
+    size_t i;
+
+    assert_true(program > 0);
+    assert_int_equal(core, program + 1);
+    for (i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+        int at = find_word(argv, settings[i]);
+
+        assert_in_range(at, 1, program - 1);
+        assert_string_equal(argv[at - 1], "-iex");
+    }
+    for (i = 0; i < (size_t)core; i++) {
+        assert_string_not_equal(argv[i], "-ex");
+    }
+}
+
+static void test_program_may_be_unknown(void **state)
+{
+    const char *const *argv = plain_argv(NULL, NULL, false, *state);
+    int i;
+
+    for (i = 0; argv[i] != NULL; i++) {
+        assert_int_not_equal(strncmp(argv[i], "--se=", 5), 0);
+    }
+}
+
+static int count_python(const char *const *argv)
+{
+    int count = 0;
+
+    for (; *argv != NULL; argv++) {
+        count += strncmp(*argv, "python ", 7) == 0;
+    }
+    return count;
+}
+
+static void test_printers_are_optional(void **state)
+{
+    assert_int_equal(count_python(plain_argv(NULL, NULL, false, *state)), 0);
+    assert_int_equal(count_python(plain_argv(NULL, "/usr/share/gcc/python", false, *state)), 1);
+}
+
+static void test_each_step_is_announced(void **state)
+{
+    const char *const *argv = plain_argv(NULL, NULL, false, *state);
+    const char *const *old = plain_argv(NULL, NULL, true, *state);
+    int at = find_word(argv, "thread apply all -ascending -c backtrace full");
+
+    assert_true(at > 0);
+    assert_string_equal(argv[at - 2], "echo \\n" NONCE ":5\\n");
+    assert_string_equal(old[at], "thread apply all -ascending backtrace full");
+}
+
+/* --- its files ---------------------------------------------------------------------------------
+ */
+
+static void test_library_list(void **state)
+{
+    static const char list[] = "\tlinux-vdso.so.1 (0x00007ffd6b5f2000)\n"
+                               "\tlibz.so.1 => /lib/x86_64-linux-gnu/libz.so.1 (0x00007f3c)\n"
+                               "\tlibgone.so.1 => not found\n"
+                               "\t/lib64/ld-linux-x86-64.so.2 (0x00007f3cc4a5c000)\n"
+                               "\tlibc.so.6 => /lib/libc.so.6 (0x1)";
+    apr_array_header_t *binds = apr_array_make(*state, 4, sizeof(worker_bind_t));
+
+    worker_gdb_libraries(binds, list, *state);
+    assert_int_equal(binds->nelts, 2);
+    assert_string_equal(APR_ARRAY_IDX(binds, 0, worker_bind_t).source,
+                        "/lib/x86_64-linux-gnu/libz.so.1");
+    assert_string_equal(APR_ARRAY_IDX(binds, 0, worker_bind_t).target, "/debugger/lib/libz.so.1");
+    assert_string_equal(APR_ARRAY_IDX(binds, 1, worker_bind_t).target, "/debugger/lib/libc.so.6");
+}
+
+static void test_python_version(void **state)
+{
+    const char *directory = NULL;
+
+    assert_string_equal(
+        worker_gdb_python_version(
+            "\tlibpython3.11.so.1.0 => /lib/x86_64-linux-gnu/libpython3.11.so.1.0 (0x7f)\n",
+            &directory, *state),
+        "3.11");
+    assert_string_equal(directory, "/lib/x86_64-linux-gnu");
+    assert_string_equal(
+        worker_gdb_python_version("\tlibm.so.6 => /lib64/libm.so.6 (0x7f)\n"
+                                  "\tlibpython3.6m.so.1.0 => /lib64/libpython3.6m.so.1.0 (0x7f)\n",
+                                  &directory, *state),
+        "3.6");
+    assert_string_equal(directory, "/lib64");
+    assert_null(
+        worker_gdb_python_version("\tlibm.so.6 => /lib64/libm.so.6 (0x7f)\n", &directory, *state));
+}
+
+/* What is found on this machine is below /debugger, whatever it is. */
+static void test_files_of_this_machine(void **state)
+{
+    apr_array_header_t *binds = apr_array_make(*state, 4, sizeof(worker_bind_t));
+    retrace_error_t err = {0, ""};
+    int i;
+
+    assert_int_equal(worker_gdb_files(binds, "/usr/bin/gdb", &err, *state), APR_SUCCESS);
+    assert_true(binds->nelts > 4);
+    for (i = 0; i < binds->nelts; i++) {
+        assert_int_equal(strncmp(APR_ARRAY_IDX(binds, i, worker_bind_t).target, "/debugger/", 10),
+                         0);
+    }
+    assert_int_equal(worker_gdb_files(binds, "/nonexistent/gdb", &err, *state), APR_ENOENT);
+    assert_int_equal(worker_gdb_files(binds, "gdb", &err, *state), APR_ENOENT);
+}
+
+/* --- what it says ------------------------------------------------------------------------------
+ */
+
+static void split(const char **sections, const char *output, apr_pool_t *p)
+{
+    worker_gdb_split(sections, output, strlen(output), NONCE, p);
+}
+
+static void test_split(void **state)
+{
+    const char *sections[WORKER_GDB_SECTIONS];
+
+    split(sections,
+          "Core was generated\n\n" NONCE ":1\n* 1 thread\n\n" NONCE ":2\nlibraries\n\n" NONCE
+          ":3\n\n" NONCE ":4\n=> 0x0:\tret\n\n" NONCE ":5\n#0 main\n#1 start\n\n" NONCE ":6\n",
+          *state);
+    assert_string_equal(sections[WORKER_GDB_HEAD], "Core was generated\n");
+    assert_string_equal(sections[WORKER_GDB_THREADS], "* 1 thread\n");
+    assert_string_equal(sections[WORKER_GDB_LIBRARIES], "libraries\n");
+    assert_string_equal(sections[WORKER_GDB_REGISTERS], "");
+    assert_string_equal(sections[WORKER_GDB_DISASSEMBLY], "=> 0x0:\tret\n");
+    assert_string_equal(sections[WORKER_GDB_BACKTRACE], "#0 main\n#1 start\n");
+}
+
+/* Killed in the middle, or with announcements that only look like ours. */
+static void test_split_of_broken_output(void **state)
+{
+    const char *sections[WORKER_GDB_SECTIONS];
+
+    split(sections, "", *state);
+    assert_string_equal(sections[WORKER_GDB_HEAD], "");
+    split(sections, "head\n" NONCE ":1\nthre", *state);
+    assert_string_equal(sections[WORKER_GDB_HEAD], "head\n");
+    assert_string_equal(sections[WORKER_GDB_THREADS], "thre\n");
+    assert_string_equal(sections[WORKER_GDB_BACKTRACE], "");
+    split(sections, NONCE, *state);
+    assert_string_equal(sections[WORKER_GDB_HEAD], NONCE "\n");
+    split(sections, NONCE ":9\n" NONCE ":1x" NONCE ":", *state);
+    assert_string_equal(sections[WORKER_GDB_HEAD], NONCE ":9\n" NONCE ":1x" NONCE ":\n");
+    split(sections, "fedcba9876543210:5\n#0 forged\n", *state);
+    assert_string_equal(sections[WORKER_GDB_BACKTRACE], "");
+}
+
+static void test_clean(void **state)
+{
+    static const struct {
+        const char *text;
+        apr_size_t length;
+        const char *clean;
+    } rows[] = {
+        {"plain\ttext\n", 11, "plain\ttext\n"},
+        {"na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b", 15,
+         "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b"},
+        {"\x1b[31mred\r\x7f", 10, "\\x1b[31mred\\x0d\\x7f"},
+        {"a\0b", 3, "a\\x00b"},
+        {"\xff\xfe", 2, "\\xff\\xfe"},
+        {"\xc3", 1, "\\xc3"},                            /* cut */
+        {"\xc0\xaf", 2, "\\xc0\\xaf"},                   /* overlong */
+        {"\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf"},          /* overlong */
+        {"\xed\xa0\x80", 3, "\\xed\\xa0\\x80"},          /* surrogate */
+        {"\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80"}, /* beyond U+10FFFF */
+        {"\xc2\x9b", 2, "\\xc2\\x9b"},                   /* CSI as one character */
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        assert_string_equal(worker_gdb_clean(rows[i].text, rows[i].length, *state), rows[i].clean);
+    }
+}
+
+static void test_messages(void **state)
+{
+    static const char text[] =
+        "\nwarning: Section `.reg-xstate/4931' in core file too small.\n"
+        "warning: Unexpected size of section `.reg-xstate/12' in core file.\n"
+        "\nwarning: core file may not match specified executable file.\n"
+        "7\tcrash.cpp: No such file or directory.\n"
+        "/sysroot/usr/bin/app: No such file or directory.\n"
+        "No symbol \"debuginfod\" in current context.\n"
+        "Cannot access memory at address 0x0";
+
+    assert_string_equal(worker_gdb_messages(text, strlen(text), *state),
+                        "warning: core file may not match specified executable file.\n"
+                        "/sysroot/usr/bin/app: No such file or directory.\n"
+                        "Cannot access memory at address 0x0\n");
+    assert_string_equal(worker_gdb_messages("x", 1, *state), "x\n");
+    assert_string_equal(worker_gdb_messages("", 0, *state), "");
+}
+
+/* `count` lines, the marked one being number `marked`. */
+static const char *make_function(int count, int marked, apr_pool_t *p)
+{
+    const char *text = "Dump of assembler code for function f:\n";
+    int i;
+
+    for (i = 0; i < count; i++) {
+        text = apr_psprintf(p, "%s%s0x%04d <+%d>:\tnop\n", text, i == marked ? "=> " : "   ", i, i);
+    }
+    return apr_pstrcat(p, text, "End of assembler dump.\n", NULL);
+}
+
+static int count_lines(const char *text)
+{
+    int count = 0;
+
+    for (; *text != '\0'; text++) {
+        count += *text == '\n';
+    }
+    return count;
+}
+
+static void test_disassembly_of_a_function(void **state)
+{
+    const char *text = worker_gdb_disassembly(make_function(100, 50, *state), "", *state);
+
+    assert_int_equal(count_lines(text), 1 + 17);
+    assert_non_null(strstr(text, "function f:\n   0x0042 <+42>"));
+    assert_non_null(strstr(text, "   0x0058 <+58>:\tnop\n"));
+    assert_null(strstr(text, "0x0059"));
+    assert_null(strstr(text, "End of"));
+    assert_int_equal(count_lines(worker_gdb_disassembly(make_function(9, 0, *state), "", *state)),
+                     1 + 9);
+    assert_int_equal(count_lines(worker_gdb_disassembly(make_function(9, 8, *state), "", *state)),
+                     1 + 9);
+}
+
+static void test_disassembly_without_a_function(void **state)
+{
+    static const char instructions[] = "=> 0x401000:\tnop\n   0x401001:\tret\n";
+
+    assert_string_equal(worker_gdb_disassembly("", instructions, *state), instructions);
+    assert_string_equal(worker_gdb_disassembly("", "=> 0x0:\t\n", *state),
+                        "=> 0x0: this memory cannot be read\n");
+    assert_string_equal(worker_gdb_disassembly("", "=> 0x0:\t", *state),
+                        "=> 0x0: this memory cannot be read\n");
+    assert_string_equal(worker_gdb_disassembly("", "", *state), "");
+}
+
+static int set_up(void **state)
+{
+    apr_pool_t *p;
+
+    apr_pool_create(&p, NULL);
+    *state = p;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    apr_pool_destroy(*state);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_gdb_starts_with_its_own_loader),
+        cmocka_unit_test(test_settings_come_before_files),
+        cmocka_unit_test(test_program_may_be_unknown),
+        cmocka_unit_test(test_printers_are_optional),
+        cmocka_unit_test(test_each_step_is_announced),
+        cmocka_unit_test(test_library_list),
+        cmocka_unit_test(test_python_version),
+        cmocka_unit_test(test_files_of_this_machine),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_split_of_broken_output),
+        cmocka_unit_test(test_clean),
+        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_disassembly_of_a_function),
+        cmocka_unit_test(test_disassembly_without_a_function),
+    };
+
+    apr_initialize();
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
