@@ -31,7 +31,7 @@ typedef struct worker_gdb_plan_t {
     const char *gdb;                   /* path of gdb on this machine */
     const char *bubblewrap;            /* path of bwrap */
     const char *core;                  /* path of the core on this machine */
-    const char *program;               /* path below WORKER_SYSROOT of the executable; NULL unknown */
+    const char *program;               /* the executable's path below WORKER_SYSROOT; NULL unknown */
     const apr_array_header_t *binds;   /* of worker_bind_t: the environment's files, targets below
                                           WORKER_SYSROOT */
     const apr_array_header_t *links;   /* of worker_link_t */

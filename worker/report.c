@@ -5,6 +5,7 @@
 #include <apr_escape.h>
 #include <apr_strings.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "worker/resolve/resolve.h"
@@ -108,6 +109,65 @@ static void add_crash(report_t *report, const worker_core_t *core, const worker_
     }
 }
 
+static bool is_missing(const worker_resolved_t *resolved)
+{
+    return resolved->executable == NULL;
+}
+
+/* Without the file gdb guesses where a frame ends, and reads its code as zeros. */
+static void add_backtraces(report_t *report, const apr_array_header_t *resolved, const char *text)
+{
+    int i;
+
+    add_heading(report, "Backtraces of all threads");
+    for (i = 0; i < resolved->nelts; i++) {
+        const worker_resolved_t *one = &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
+
+        if (is_missing(one)) {
+            add(report, "MISSING: %s: frames in it, and those below them, are guesses.\n\n",
+                apr_pescape_echo(report->pool, one->module->path, 0));
+        }
+    }
+    APR_ARRAY_PUSH(report->parts, const char *) = text;
+}
+
+/* Where the crashed thread stood, as gdb prints it ("#0  0x0000… in"); 0 when it prints none, which it
+ * does at the beginning of a line of known source. */
+static uint64_t find_crash_address(const char *backtrace)
+{
+    const char *frame = strstr(backtrace, "\n#0  0x");
+
+    return frame == NULL ? 0 : (uint64_t)strtoull(frame + strlen("\n#0  "), NULL, 16);
+}
+
+static const char *find_missing_at(const apr_array_header_t *resolved, uint64_t address)
+{
+    int i;
+
+    for (i = 0; i < resolved->nelts; i++) {
+        const worker_resolved_t *one = &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
+
+        if (is_missing(one) && address >= one->module->start && address < one->module->end) {
+            return one->module->path;
+        }
+    }
+    return NULL;
+}
+
+static void add_code(report_t *report, const apr_array_header_t *resolved,
+                     const worker_gdb_output_t *gdb)
+{
+    const char *missing =
+        find_missing_at(resolved, find_crash_address(gdb->sections[WORKER_GDB_BACKTRACE]));
+    const char *text = gdb->sections[WORKER_GDB_DISASSEMBLY];
+
+    if (missing != NULL) {
+        text = apr_pstrcat(report->pool, "The code is in ",
+                           apr_pescape_echo(report->pool, missing, 0), ", which is missing.", NULL);
+    }
+    add_section(report, "Code around the crash", text);
+}
+
 static const worker_resolved_t *find_resolved(const apr_array_header_t *resolved,
                                               const worker_module_t *module)
 {
@@ -168,11 +228,11 @@ const char *worker_report(const worker_core_t *core, const worker_claims_t *clai
 
     add_crash(&report, core, claims);
     add_section(&report, "Threads", gdb->sections[WORKER_GDB_THREADS]);
-    add_section(&report, "Backtraces of all threads", gdb->sections[WORKER_GDB_BACKTRACE]);
+    add_backtraces(&report, resolved, gdb->sections[WORKER_GDB_BACKTRACE]);
     add_files(&report, core, resolved);
     add_section(&report, "Shared libraries", gdb->sections[WORKER_GDB_LIBRARIES]);
     add_section(&report, "Registers", gdb->sections[WORKER_GDB_REGISTERS]);
-    add_section(&report, "Code around the crash", gdb->sections[WORKER_GDB_DISASSEMBLY]);
+    add_code(&report, resolved, gdb);
     add_section(&report, "What gdb said", gdb->messages);
     return apr_array_pstrcat(p, report.parts, '\0');
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Run one program that may be hostile: bubblewrap for the namespaces, seccomp for the system calls,
- * rlimits and a cgroup for what it may use, a pipe for what it may say. The program is assumed to be
- * taken over by its input: it sees the files that are bound here and nothing else. */
+ * rlimits and a cgroup for what it may use, a pipe for what it may say. The program is assumed to
+ * be taken over by its input: it sees the files that are bound here and nothing else. */
 #ifndef RETRACE_WORKER_SANDBOX_H
 #define RETRACE_WORKER_SANDBOX_H
 
@@ -32,13 +32,16 @@ typedef struct worker_sandbox_limits_t {
     int64_t message_bytes;   /* of standard error; beyond it bytes are dropped */
     unsigned int cpu_s;      /* RLIMIT_CPU */
     unsigned int wall_s;     /* monotonic; 0 = no limit of its own */
-    unsigned int processes;  /* the cgroup's pids limit, and RLIMIT_NPROC where it can be set */
+    unsigned int processes;  /* without a cgroup: so many more threads than the user has at the start
+                                (RLIMIT_NPROC, which means nothing to root); with one its own limit
+                                is the one that counts */
 } worker_sandbox_limits_t;
 
 typedef struct worker_sandbox_t {
     const char *bubblewrap;           /* path of bwrap, 0.4.0 or later */
     const apr_array_header_t *binds;  /* of worker_bind_t */
-    const apr_array_header_t *links;  /* of worker_link_t */
+    const apr_array_header_t *links;  /* of worker_link_t; made last, no other path leads through
+                                         one */
     const char *const *argv;          /* the program: a path in the sandbox and its arguments */
     const char *const *environment;   /* "NAME=value", NULL at the end: all that it gets */
     worker_sandbox_limits_t limits;
@@ -65,10 +68,13 @@ typedef struct worker_sandbox_result_t {
 } worker_sandbox_result_t;
 
 /**
- * Run the program to its end; nothing of it is alive on return.
+ * Run the program to its end; nothing of it is alive on return, and its zombies are reaped. For that
+ * this process is a subreaper meanwhile (prctl(2)). The program finds PWD added to its environment.
  * @param presult  in p; written only on success, which means that the program ran, not that it was
  *                 content
- * @return APR_ENOTIMPL  bwrap cannot make a sandbox here; err says what it said
+ * @return APR_ENOTIMPL  bwrap cannot make a sandbox here, or not start the program; err says what it
+ *                       said
+ *         APR_EINVAL    a path of a bind or link is not plain and absolute, or leads through a link
  *         other         a system call failed
  */
 apr_status_t worker_sandbox_run(worker_sandbox_result_t **presult, const worker_sandbox_t *sandbox,

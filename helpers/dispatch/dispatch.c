@@ -22,7 +22,8 @@
 #include "lib/id.h"
 #include "lib/queue.h"
 
-#define CANCELLED "Cancelled by its owner"
+#define CANCELLED        "Cancelled by its owner"
+#define FAILURE_PAUSE_MS 1000
 
 typedef struct worker_slot_t {
     engine_job_t job;
@@ -36,6 +37,7 @@ typedef struct dispatcher_t {
     const char *config_path;
     const engine_t *engine;
     apr_array_header_t *slots; /* of worker_slot_t */
+    bool has_failed;           /* in this round: pause before the next one */
     int foreign;               /* running entries whose lock somebody holds who is not our child */
     int children;              /* signalfd for SIGCHLD */
     int changes;               /* inotify on the queue */
@@ -52,8 +54,9 @@ static int64_t now_s(void)
 }
 
 /* The edge: what goes wrong with one task is logged here, and the round goes on. */
-static void report(uint32_t id, const retrace_error_t *err)
+static void report(dispatcher_t *d, uint32_t id, const retrace_error_t *err)
 {
+    d->has_failed = true;
     syslog(LOG_ERR, "task %s: %s", retrace_id_format(id).text, err->text);
 }
 
@@ -62,7 +65,7 @@ static void settle(dispatcher_t *d, uint32_t id, const char *reason)
     retrace_error_t err;
 
     if (settle_task(d->spool, id, reason, &err, d->round) != APR_SUCCESS) {
-        report(id, &err);
+        report(d, id, &err);
     }
 }
 
@@ -144,7 +147,7 @@ static void adopt(dispatcher_t *d, uint32_t id)
         settle(d, id, verdict_reason(verdict));
     }
     else if (retrace_queue_put_back(d->spool, id, &err) != APR_SUCCESS) {
-        report(id, &err);
+        report(d, id, &err);
     }
 }
 
@@ -225,7 +228,7 @@ static void start_task(dispatcher_t *d, uint32_t id)
         settle(d, id, verdict_reason(verdict));
     }
     else if (start_worker(d, id, &err) != APR_SUCCESS) {
-        report(id, &err);
+        report(d, id, &err);
         settle(d, id, apr_pstrcat(d->round, "The worker could not be started: ", err.text, NULL));
     }
 }
@@ -303,7 +306,11 @@ static void wait_for_change(const dispatcher_t *d)
     struct pollfd watched[] = { { .fd = d->children, .events = POLLIN },
                                 { .fd = d->changes, .events = POLLIN } };
 
-    if (poll(watched, 2, wait_ms(d)) > 0) {
+    if (d->has_failed) {
+        /* A full disk, say: what failed is tried again, and its own traces must not wake us. */
+        (void)poll(NULL, 0, FAILURE_PAUSE_MS);
+    }
+    if (poll(watched, 2, d->has_failed ? 0 : wait_ms(d)) > 0) {
         drain(d->children);
         drain(d->changes);
     }
@@ -356,6 +363,7 @@ static void run_until_idle(dispatcher_t *d)
 {
     for (;;) {
         apr_pool_clear(d->round);
+        d->has_failed = false;
         beat(d);
         reap(d);
         adopt_orphans(d);

@@ -22,6 +22,8 @@ from server import Server, ServerError  # noqa: E402
 RUNS = 5
 PASSES = 20
 REQUESTS = 20000
+SLOW_RATE = 15e6  # bytes per second of the slow upload: 120 Mbit/s
+SLOW_STEP = 16384
 SETTINGS = """MaxPackedSize = 1024
 MaxUnpackedSize = 2048
 MinStorageLeft = 100
@@ -166,12 +168,10 @@ def bench_last_byte(server, place):
         connection.putheader("Content-Type", TYPES["tar.xz"])
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
-        last = len(body) - 65536
-        step = max(1, last // 100)
-        for at in range(0, last, step):
-            connection.send(body[at:min(at + step, last)])
-            time.sleep(0.1)
-        connection.send(body[last:])
+        start = time.monotonic()
+        for at in range(0, len(body), SLOW_STEP):
+            time.sleep(max(0, start + at / SLOW_RATE - time.monotonic()))
+            connection.send(body[at:at + SLOW_STEP])
         start = time.monotonic()
         reply = connection.getresponse()
         times.append(time.monotonic() - start)

@@ -1,50 +1,51 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program whose core is about 200 MB: a third zeros, a third text, a third random. */
+/* A program whose core is about 200 MB: zeros, text and random bytes, a megabyte of each in turn, so
+ * that no part of the upload is much faster or slower to decode than another. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
-#define PART ((size_t)66 * 1024 * 1024)
+#define SLICE  ((size_t)1024 * 1024)
+#define SLICES 198
 
-static char *make_text(void)
+static void fill_with_text(char *slice, int number)
 {
-    char *text = malloc(PART);
     size_t at = 0;
-    int line = 0;
+    unsigned int line = (unsigned int)number << 16;
 
-    while (at + 64 < PART) {
-        at += (size_t)sprintf(text + at, "line %d: the quick brown fox jumps, %x\n", line,
-                              (unsigned int)line * 2654435761U);
+    while (at + 80 < SLICE) {
+        at += (size_t)sprintf(slice + at, "line %u: the quick brown fox jumps, %x\n", line,
+                              line * 2654435761U);
         line++;
     }
-    return text;
 }
 
-static char *make_random(void)
+static void fill_with_random(char *slice)
 {
-    char *bytes = malloc(PART);
     size_t at;
 
-    for (at = 0; at < PART; at += 65536) {
-        if (getrandom(bytes + at, 65536, 0) != 65536) {
+    for (at = 0; at < SLICE; at += 65536) {
+        if (getrandom(slice + at, 65536, 0) != 65536) {
             abort();
         }
     }
-    return bytes;
 }
 
-static int crash(const char *zeros, const char *text, const char *bytes)
+static int crash(const char *data, const char *nothing)
 {
-    const volatile char *nothing = zeros[0] == 0 ? NULL : zeros;
-
-    return *nothing + text[0] + bytes[0];
+    return *(const volatile char *)nothing + data[0];
 }
 
 int main(void)
 {
-    char *zeros = malloc(PART);
+    char *data = malloc(SLICES * SLICE);
+    int i;
 
-    memset(zeros, 0, PART);
-    return crash(zeros, make_text(), make_random());
+    memset(data, 0, SLICES * SLICE);
+    for (i = 0; i < SLICES; i += 3) {
+        fill_with_text(data + (size_t)(i + 1) * SLICE, i);
+        fill_with_random(data + (size_t)(i + 2) * SLICE);
+    }
+    return crash(data, NULL);
 }
