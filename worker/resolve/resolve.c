@@ -34,7 +34,7 @@ static const worker_found_t *ask(const resolver_t *r, const worker_want_t *want,
     const worker_source_t *const *source;
     worker_found_t *found = NULL;
 
-    (void)retrace_fail(err, APR_ENOENT, "no source is configured");
+    (void)retrace_fail(err, APR_NOTFOUND, "no source is configured");
     for (source = r->chain->sources; *source != NULL; source++) {
         if ((*source)->find(&found, r->config, want, err, r->pool) == APR_SUCCESS) {
             return keep(r, found, want);

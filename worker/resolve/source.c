@@ -30,18 +30,18 @@ static apr_status_t check_open_file(worker_elf_file_t **pelf, int fd, const char
     apr_status_t rv;
 
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        return retrace_fail(err, APR_ENOENT, "%s is not a regular file", path);
+        return retrace_fail(err, APR_NOTFOUND, "%s is not a regular file", path);
     }
     rv = worker_elf_file_read(&elf, fd, err, p);
     if (rv != APR_SUCCESS) {
-        return retrace_fail(err, APR_ENOENT, "%s is not a sound ELF file", path);
+        return retrace_fail(err, APR_NOTFOUND, "%s is not a sound ELF file", path);
     }
     if (elf->build_id == NULL || strcmp(elf->build_id, want->build_id) != 0) {
-        return retrace_fail(err, APR_ENOENT, "%s has build-id %s", path,
+        return retrace_fail(err, APR_NOTFOUND, "%s has build-id %s", path,
                             elf->build_id != NULL ? elf->build_id : "(none)");
     }
     if (!is_of_kind(elf, want->kind)) {
-        return retrace_fail(err, APR_ENOENT, "%s holds no %s", path,
+        return retrace_fail(err, APR_NOTFOUND, "%s holds no %s", path,
                             worker_file_kind_name(want->kind));
     }
     *pelf = elf;
@@ -59,7 +59,7 @@ apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
     if (fd < 0) {
-        return retrace_fail(err, APR_ENOENT, "%s cannot be opened", path);
+        return retrace_fail(err, APR_NOTFOUND, "%s cannot be opened", path);
     }
     rv = check_open_file(&elf, fd, path, want, err, p);
     (void)close(fd);

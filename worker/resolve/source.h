@@ -43,7 +43,7 @@ typedef struct worker_source_t {
 
     /**
      * @param pfound  in p; written only on success
-     * @return APR_ENOENT  not here
+     * @return APR_NOTFOUND  not here
      *         other       here, but it cannot be used: err says why
      */
     apr_status_t (*find)(worker_found_t **pfound, const retrace_config_t *config,
@@ -55,7 +55,7 @@ extern const worker_source_t worker_source_host;
 
 /**
  * Is this file what is wanted? Reads it (elf_file.h) and compares build-id and kind.
- * @return APR_ENOENT  there is no such file, or it is another one
+ * @return APR_NOTFOUND  there is no such file, or it is another one
  */
 apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
                                  const worker_want_t *want, const char *source,

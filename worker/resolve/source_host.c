@@ -45,11 +45,11 @@ static apr_status_t try_path(worker_found_t **pfound, const char *path,
     const char *real = worker_path_is_plain(path) ? real_path(path, p) : NULL;
 
     if (real == NULL) {
-        return APR_ENOENT;
+        return APR_NOTFOUND;
     }
     if (!is_below_host_dirs(real, config->host_dirs, p)
         && !worker_path_is_below(real, config->host_debug_dir)) {
-        return retrace_fail(err, APR_ENOENT, "%s is not below HostDirs", real);
+        return retrace_fail(err, APR_NOTFOUND, "%s is not below HostDirs", real);
     }
     return worker_source_check(pfound, real, want, worker_source_host.name, err, p);
 }
@@ -116,7 +116,7 @@ static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config
         [WORKER_FILE_DWZ] = list_dwz,
     };
     apr_array_header_t *places = apr_array_make(p, 4, sizeof(const char *));
-    apr_status_t rv = retrace_fail(err, APR_ENOENT, "this machine has no file of that name");
+    apr_status_t rv = retrace_fail(err, APR_NOTFOUND, "this machine has no file of that name");
     int i;
 
     list[want->kind](places, config, want, p);
