@@ -294,6 +294,18 @@ cov: ## line coverage of the unit tests, in cov/
 	@cd cov && gcov -r -n $$(find . -name '*.gcda') 2>/dev/null | grep -A1 "^File '[a-z]" | \
 	    grep -v '^--' | paste - -
 
+.PHONY: dist rpm
+DIST := mod_retrace-$(VERSION)
+dist: ## the source archive, in build/
+	@mkdir -p build
+	git archive --prefix=$(DIST)/ -o build/$(DIST).tar.gz HEAD
+
+rpm: dist ## source and binary RPM, in build/rpm; --nodeps so that it can be checked anywhere
+	@mkdir -p build/rpm/SOURCES
+	cp build/$(DIST).tar.gz build/rpm/SOURCES
+	sed 's/@VERSION@/$(VERSION)/' rpm/mod_retrace.spec.in > build/rpm/mod_retrace.spec
+	rpmbuild -ba --nodeps --define '_topdir $(CURDIR)/build/rpm' build/rpm/mod_retrace.spec
+
 clean: ## remove what was built
 	rm -rf build cov
 

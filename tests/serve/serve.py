@@ -46,7 +46,7 @@ def place(path):
 def serve(args):
     with place(args.dir) as directory:
         server = Server(directory, listen=args.listen, tls=args.tls == "1",
-                        settings=read_settings(args.conf))
+                        settings=read_settings(args.conf), settings_name=args.conf)
         if not server.is_root:
             complain("Not root: httpd, the helper and the workers are all this user; nothing is "
                      "setuid, and there is no control group.")

@@ -98,12 +98,13 @@ class Server:
     """One private server. `directory` must exist; `settings` overrides the defaults."""
 
     def __init__(self, directory, listen="127.0.0.1:0", tls=True, settings="", location="/",
-                 mpm="event", build=None, extra_httpd=""):
+                 mpm="event", build=None, extra_httpd="", settings_name=None):
         self.dir = Path(directory).resolve()
         host, port = listen.rsplit(":", 1)
         self.host, self.port = host, int(port) or free_port()
         self.tls = tls
         self.settings = settings
+        self.settings_name = settings_name  # of the file that they came from, for error messages
         self.location = location
         self.mpm = mpm
         self.extra_httpd = extra_httpd
@@ -248,7 +249,9 @@ class Server:
                 "ProgramDir": self.dir / "libexec", "RequireHTTPS": int(self.tls)}
         if self.cgroups:
             ours["CgroupPath"] = "/" + self.cgroup_name
-        lines = ["[retrace]", *(f"{key} = {value}" for key, value in ours.items()), self.settings]
+        lines = ["[retrace]", *(f"{key} = {value}" for key, value in ours.items())]
+        self.own_lines = len(lines)
+        lines.append(self.settings)
         self.config.write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.config.chmod(0o644)
 
@@ -298,7 +301,15 @@ class Server:
         """`httpd -t`: raises with what it says about the configuration."""
         result = subprocess.run(self.httpd("-t"), capture_output=True, text=True)
         if result.returncode != 0:
-            raise ServerError(result.stderr.strip() or "httpd refuses its configuration")
+            text = result.stderr.strip() or "httpd refuses its configuration"
+            raise ServerError(self._name_settings(text))
+
+    def _name_settings(self, text):
+        """An error in the caller's settings names the caller's file and line."""
+        if self.settings_name is None:
+            return text
+        return re.sub(re.escape(str(self.config)) + r":(\d+):",
+                      lambda m: f"{self.settings_name}:{int(m.group(1)) - self.own_lines}:", text)
 
     def start(self):
         self.prepare()
