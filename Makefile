@@ -75,7 +75,7 @@ $(B)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) $($(subst /,_,$(firstword $(subst /, ,$*)))_CFLAGS) -MMD -MP -c -o $@ $<
 
 mod_retrace_CFLAGS = $(shell $(APXS) -q EXTRA_CPPFLAGS) -isystem $(shell $(APXS) -q INCLUDEDIR)
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -name '*.d' -type f 2>/dev/null)
 
 $(B)/libretrace.a: $(call obj,$(LIB_SRC))
 $(B)/libworker.a: $(call obj,$(WORKER_SRC))
@@ -98,7 +98,17 @@ $(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o $(B)/m
 
 # The setuid helper: libc only, and a policy that is fixed when it is linked.
 HELPER_OBJ := $(B)/helpers/retrace-helper.o $(call obj,$(LIBC_ONLY))
-$(B)/helper_policy.c: Makefile rpm/distro/$(DISTRO).mk
+# Rewritten when one of the values that are compiled in has changed.
+VALUES := $(CONFIG) $(SPOOLDIR) $(CACHEDIR) $(LIBEXECDIR) $(POLICY_CONFIG) $(POLICY_CALLER) \
+          $(POLICY_OWNER) $(POLICY_GROUP) $(POLICY_PROGRAMS)
+.PHONY: force
+$(B)/values: force
+	@mkdir -p $(@D)
+	@echo '$(VALUES)' | cmp -s - $@ || echo '$(VALUES)' > $@
+$(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o \
+$(B)/mod_retrace/directives.o: $(B)/values
+
+$(B)/helper_policy.c: $(B)/values
 	@mkdir -p $(@D)
 	$(Q)$(MAKE) --no-print-directory -s policy-source > $@
 $(B)/helper_policy.o: $(B)/helper_policy.c
@@ -310,6 +320,6 @@ clean: ## remove what was built
 	rm -rf build cov
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sort | \
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | sort | \
 	    awk -F'\t' '{ printf "%-22s %s\n", $$1, $$2 }'
 	@echo; echo "Variables: SAN=1 (ASan+UBSan), V=1 (show commands), WERROR=1, DISTRO=debian|fedora."

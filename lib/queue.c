@@ -447,6 +447,10 @@ apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, ret
         return rv;
     }
     if (!retrace_task_is_final(retrace_spool_task_state(spool->root, task, id))) {
+        if (!retrace_fs_is_locked(spool->root, RETRACE_FILE_DISPATCH_LOCK)) {
+            /* Nobody runs it: a service manager only looks at queue/. */
+            (void)renameat(spool->running, name.text, spool->queue, name.text);
+        }
         /* Opened for writing even if it is there: the close wakes a dispatcher that watches. */
         fd = openat(spool->running, name.text, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
         if (fd < 0) {

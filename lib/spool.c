@@ -169,6 +169,7 @@ static int format_line(char *line, size_t size, char level, const char *format, 
 void retrace_spool_log(int task, char level, const char *format, ...)
 {
     char line[LOG_LINE_MAX];
+    struct stat info;
     va_list args;
     int length;
     int fd;
@@ -182,7 +183,9 @@ void retrace_spool_log(int task, char level, const char *format, ...)
         return;
     }
     /* A log that cannot be written must not fail the task: the backtrace is what counts. */
-    (void)retrace_fs_write_all(fd, line, (apr_size_t)length);
+    if (fstat(fd, &info) == 0 && info.st_size < RETRACE_LOG_MAX - LOG_LINE_MAX) {
+        (void)retrace_fs_write_all(fd, line, (apr_size_t)length);
+    }
     (void)close(fd);
 }
 

@@ -95,7 +95,7 @@ apr_status_t retrace_spool_write_number(int task, const char *name, apr_int64_t 
 
 /**
  * Add a line to the task's log: "[YYYY-mm-dd HH:MM:SS] [L] text". Control characters in the text
- * become '?', so that a line is a line.
+ * become '?', so that a line is a line. What would exceed RETRACE_LOG_MAX is dropped.
  * @param level  'I' or 'E' or 'W'
  */
 void retrace_spool_log(int task, char level, const char *format, ...)

@@ -109,7 +109,8 @@ static int refuse_by_headers(request_rec *r, const upload_t *upload)
     if (!is_supported(upload->content)) {
         return mr_reply_refusal(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
                                 "Content-Type must be application/x-xz-compressed-tar, "
-                                "application/x-gzip or application/x-tar.");
+                                "application/x-xz, application/x-gzip, application/gzip or "
+                                "application/x-tar.");
     }
     if (upload->length > config->max_packed_mb * RETRACE_MIB) {
         return refuse_length(r, "the limit", config->max_packed_mb, "MB");

@@ -9,7 +9,6 @@ static void register_hooks(apr_pool_t *p)
 {
     (void)p;
     ap_hook_check_config(mr_startup_check_config, NULL, NULL, APR_HOOK_MIDDLE);
-    ap_hook_post_config(mr_startup_post_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_child_init(mr_startup_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     /* Before the core's: no directory is walked for a URL of ours. */
     ap_hook_map_to_storage(mr_route_map_to_storage, NULL, NULL, APR_HOOK_FIRST);

@@ -51,7 +51,6 @@ void *mr_server_create(apr_pool_t *p, server_rec *s);
 
 /* startup.c: hooks before and between requests */
 int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
-int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void mr_startup_child_init(apr_pool_t *pchild, server_rec *s);
 
 /* route.c: one request */

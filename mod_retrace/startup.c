@@ -18,23 +18,6 @@ APLOG_USE_MODULE(retrace);
 
 #define CHECK_WAIT_MS 10000
 
-int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
-{
-    mr_server_t *server = mr_server_of(s);
-    retrace_error_t err;
-
-    (void)plog;
-    (void)ptemp;
-    if (!server->is_used) {
-        return OK;
-    }
-    if (retrace_config_read(&server->config, server->config_path, &err, pconf) != APR_SUCCESS) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0003) "%s", err.text);
-        return HTTP_INTERNAL_SERVER_ERROR;
-    }
-    return OK;
-}
-
 /* With NoNewPrivileges=yes the kernel ignores the helper's setuid bit without an error. */
 static bool has_no_new_privileges(void)
 {
@@ -90,24 +73,48 @@ static apr_status_t ask_helper(mr_server_t *server, retrace_error_t *err, apr_po
     return same_file(helper->line, server, err, p);
 }
 
-int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+static bool can_read_settings(mr_server_t *server, apr_pool_t *pconf, server_rec *s)
 {
-    mr_server_t *server = mr_server_of(s);
     retrace_error_t err;
 
-    (void)pconf;
-    (void)plog;
-    if (!server->is_used || ap_state_query(AP_SQ_MAIN_STATE) == AP_SQ_MS_CREATE_PRE_CONFIG) {
-        return OK; /* httpd runs this hook twice at its start */
+    if (retrace_config_read(&server->config, server->config_path, &err, pconf) != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0003) "%s", err.text);
+        return false;
     }
+    return true;
+}
+
+static bool can_use_setuid(server_rec *s)
+{
     if (has_no_new_privileges()) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0004)
                      "httpd runs with NoNewPrivileges, so that the setuid helper cannot work: set "
                      "NoNewPrivileges=no for its service");
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return false;
     }
+    return true;
+}
+
+static bool can_use_helper(mr_server_t *server, apr_pool_t *ptemp, server_rec *s)
+{
+    retrace_error_t err;
+
     if (ask_helper(server, &err, ptemp) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0005) "%s", err.text);
+        return false;
+    }
+    return true;
+}
+
+/* All of it also in `httpd -t`: a reload must not end a server that runs. */
+int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    mr_server_t *server = mr_server_of(s);
+
+    (void)plog;
+    if (server->is_used
+        && !(can_read_settings(server, pconf, s) && can_use_setuid(s)
+             && can_use_helper(server, ptemp, s))) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
     return OK;

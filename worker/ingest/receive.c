@@ -66,6 +66,19 @@ static void say_refusal(int out, int status, const char *sentence)
     say(out, line);
 }
 
+/* The reader's reasons are clauses: "the archive is truncated". */
+static void say_verdict(int out, const ingest_verdict_t *verdict)
+{
+    char sentence[INGEST_SENTENCE_MAX + 32];
+
+    snprintf(sentence, sizeof(sentence), "%s%s", verdict->sentence,
+             verdict->sentence[0] != '\0' ? "." : "The upload was refused.");
+    if (sentence[0] >= 'a' && sentence[0] <= 'z') {
+        sentence[0] = (char)(sentence[0] - 'a' + 'A');
+    }
+    say_refusal(out, verdict->status, sentence);
+}
+
 /* The edge: our own failures are logged here, and the client hears no more than that. */
 static void say_failure(int out, const retrace_error_t *err)
 {
@@ -207,7 +220,7 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
     memset(verdict, 0, sizeof(*verdict));
     verdict->status = 500;
     snprintf(verdict->sentence, sizeof(verdict->sentence),
-             "The server could not read the upload.");
+             "the server could not read the upload");
     if (pipe2(channel, O_CLOEXEC) != 0) {
         return;
     }
@@ -337,7 +350,7 @@ static void receive_body(receiver_t *r)
         say_failure(r->out, &err);
         return;
     }
-    say_refusal(r->out, verdict.status, verdict.sentence);
+    say_verdict(r->out, &verdict);
 }
 
 /* --- Before the first byte of the body ------------------------------------------------------- */
