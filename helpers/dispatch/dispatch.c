@@ -131,12 +131,11 @@ static const char *verdict_reason(settle_verdict_t verdict)
     }
 }
 
-/* An entry of `running/` that no worker of ours stands for: its dispatcher died. */
-static void adopt(dispatcher_t *d, uint32_t id)
+/* Brings a task that must not be started to its end. @return true for one that may be */
+static bool may_start(dispatcher_t *d, uint32_t id)
 {
     settle_facts_t facts;
     settle_verdict_t verdict;
-    retrace_error_t err;
 
     settle_look(&facts, d->spool, id, d->round);
     verdict = settle_decide(&facts);
@@ -146,7 +145,15 @@ static void adopt(dispatcher_t *d, uint32_t id)
     else if (verdict != SETTLE_START) {
         settle(d, id, verdict_reason(verdict));
     }
-    else if (retrace_queue_put_back(d->spool, id, &err) != APR_SUCCESS) {
+    return verdict == SETTLE_START;
+}
+
+/* An entry of `running/` that no worker of ours stands for: its dispatcher died. */
+static void adopt(dispatcher_t *d, uint32_t id)
+{
+    retrace_error_t err;
+
+    if (may_start(d, id) && retrace_queue_put_back(d->spool, id, &err) != APR_SUCCESS) {
         report(d, id, &err);
     }
 }
@@ -215,19 +222,9 @@ static apr_status_t start_worker(dispatcher_t *d, uint32_t id, retrace_error_t *
 
 static void start_task(dispatcher_t *d, uint32_t id)
 {
-    settle_facts_t facts;
-    settle_verdict_t verdict;
     retrace_error_t err;
 
-    settle_look(&facts, d->spool, id, d->round);
-    verdict = settle_decide(&facts);
-    if (verdict == SETTLE_BUSY) {
-        d->foreign++; /* its receiver is about to end: it is due in the next round */
-    }
-    else if (verdict != SETTLE_START) {
-        settle(d, id, verdict_reason(verdict));
-    }
-    else if (start_worker(d, id, &err) != APR_SUCCESS) {
+    if (may_start(d, id) && start_worker(d, id, &err) != APR_SUCCESS) {
         report(d, id, &err);
         settle(d, id, apr_pstrcat(d->round, "The worker could not be started: ", err.text, NULL));
     }
