@@ -34,20 +34,19 @@ typedef struct identity_t {
 typedef struct verb_t {
     const char *name;
     int arguments;       /* 1: an id, 2: an id and a key */
-    bool root_may;       /* httpd's parent, which is root, asks before it starts its children */
     const char *program; /* below policy.programs; NULL: the helper itself */
     const char *action;  /* first argument of the program after the settings file; NULL: none */
 } verb_t;
 
 static const verb_t verbs[] = {
-    { "receive", 0, false, "retrace-ingest", NULL },
-    { "start", 1, false, "retrace-dispatch", "start" },
-    { "sweep", 0, false, "retrace-dispatch", "sweep" },
-    { "cancel", 1, false, "retrace-task-edit", "cancel" },
-    { "delete", 1, false, "retrace-task-edit", "delete" },
-    { "set", 2, false, "retrace-task-edit", "set" },
-    { "count", 0, false, "retrace-task-edit", "count" },
-    { "check", 0, true, NULL, NULL },
+    { "receive", 0, "retrace-ingest", NULL },
+    { "start", 1, "retrace-dispatch", "start" },
+    { "sweep", 0, "retrace-dispatch", "sweep" },
+    { "cancel", 1, "retrace-task-edit", "cancel" },
+    { "delete", 1, "retrace-task-edit", "delete" },
+    { "set", 2, "retrace-task-edit", "set" },
+    { "count", 0, "retrace-task-edit", "count" },
+    { "check", 0, NULL, NULL },
 };
 
 /* The one place where a refusal becomes known: syslog for the admin, the code for httpd. */
@@ -105,11 +104,9 @@ static void find_identities(identity_t *who)
     who->group = group->gr_gid;
 }
 
-static void require_caller(const identity_t *who, const verb_t *verb)
+static void require_caller(const identity_t *who)
 {
-    uid_t real = getuid();
-
-    if (real != who->caller && !(verb != NULL && verb->root_may && real == 0)) {
+    if (getuid() != who->caller) {
         refuse(HELPER_EXIT_CALLER, "only httpd may call");
     }
     if (geteuid() != who->owner) {
@@ -148,7 +145,7 @@ static void drop_privileges(const identity_t *who)
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
-/* The descriptor stays open, so that what was checked cannot be exchanged meanwhile. */
+/* The programs read the file by its path, and check the same again (lib/config.h). */
 static struct stat check_config(const identity_t *who)
 {
     struct stat info;
@@ -167,6 +164,7 @@ static struct stat check_config(const identity_t *who)
     if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         refuse(HELPER_EXIT_CONFIG_MODE, "the settings file can be written by others");
     }
+    (void)close(fd);
     return info;
 }
 
@@ -217,7 +215,7 @@ int main(int argc, char *argv[])
     reset_process(argc);
     verb = find_verb(argc, argv);
     find_identities(&who);
-    require_caller(&who, verb);
+    require_caller(&who);
     drop_privileges(&who);
     if (verb == NULL) {
         return HELPER_EXIT_USAGE;

@@ -26,6 +26,7 @@
 #define EXIT_USAGE   100
 #define EXIT_SYSTEM  111
 
+#define SET_LOCK     "set.lock" /* one writer of values at a time */
 #define VALUE_MAX    4096 /* bytes of a value or of one delivery of statistics */
 
 typedef struct edit_t {
@@ -106,12 +107,17 @@ static apr_status_t set_value(const edit_t *edit, int task, retrace_error_t *err
 {
     char value[VALUE_MAX + 1];
     apr_size_t length = 0;
+    int lock = -1;
     apr_status_t rv = read_input(value, sizeof(value), &length, err);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_lock(&lock, task, SET_LOCK, true, err);
     }
-    return retrace_fs_replace(task, edit->key, value, length, 0640, true, err);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_replace(task, edit->key, value, length, 0640, true, err);
+        (void)close(lock);
+    }
+    return rv;
 }
 
 /* A delivery is a file of its own, which the dispatcher takes into the statistics and removes. */

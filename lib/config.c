@@ -4,11 +4,14 @@
 
 #include <apr_escape.h>
 #include <apr_strings.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/fs.h"
 
@@ -52,7 +55,7 @@ static const option_t options[] = {
     { "CacheDir", KIND_PATH, FIELD(cache_dir), RETRACE_CACHEDIR, 0, 0, NULL },
     { "RequireHTTPS", KIND_BOOL, FIELD(require_https), "1", 0, 0, NULL },
     { "MaxParallelTasks", KIND_NUMBER, FIELD(max_parallel_tasks), "5", 1, 1000, NULL },
-    { "MaxQueuedTasks", KIND_NUMBER, FIELD(max_queued_tasks), "0", 0, 100000, NULL },
+    { "MaxQueuedTasks", KIND_NUMBER, FIELD(max_queued_tasks), "0", 0, 10000, NULL },
     { "MaxPackedSize", KIND_NUMBER, FIELD(max_packed_mb), "50", 1, MAX_MB, NULL },
     { "MaxUnpackedSize", KIND_NUMBER, FIELD(max_unpacked_mb), "1024", 1, MAX_MB, NULL },
     { "MaxSmallFileSize", KIND_NUMBER, FIELD(max_small_file_kb), "100", 1, 1024, NULL },
@@ -232,6 +235,23 @@ static const char *apply_line(retrace_config_t *config, char *line, bool *in_sec
     return apply_setting(config, line, p);
 }
 
+/* Whoever can write this file decides what the server runs. Its directory is the admin's, so that the
+ * file cannot be exchanged between this look and the next. */
+static apr_status_t check_owner(const char *path, retrace_error_t *err)
+{
+    struct stat info;
+
+    if (stat(path, &info) != 0) {
+        return retrace_fail(err, errno, "look at %s", path);
+    }
+    if ((info.st_uid != 0 && info.st_uid != geteuid()) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return retrace_fail(err, APR_EACCES,
+                            "%s must belong to root or to the user who reads it, and must not be "
+                            "writable by others", path);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *path,
                                  retrace_error_t *err, apr_pool_t *p)
 {
@@ -245,7 +265,10 @@ apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *p
     char *line;
     char *rest;
 
-    rv = retrace_fs_read(&text, &length, AT_FDCWD, path, RETRACE_CONFIG_MAX_BYTES, err, p);
+    rv = check_owner(path, err);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_read(&text, &length, AT_FDCWD, path, RETRACE_CONFIG_MAX_BYTES, err, p);
+    }
     if (rv != APR_SUCCESS) {
         return rv;
     }

@@ -65,6 +65,7 @@ typedef struct retrace_config_t {
  * @param pconfig  in p, with the defaults for what the file leaves out; written only on success
  * @param path     absolute
  * @return APR_EINVAL  bad content; err begins "<path>:<line>: "
+ *         APR_EACCES  it belongs to somebody else, or others may write to it
  *         other       it cannot be read
  */
 apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *path,

@@ -152,7 +152,8 @@ bool retrace_fs_exists(int dir, const char *name)
 {
     struct stat info;
 
-    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return fstatat(dir, name, &info, AT_SYMLINK_NOFOLLOW) == 0
+        || (errno != ENOENT && errno != ENOTDIR);
 }
 
 static apr_status_t remove_at(int dir, const char *name, int depth);
@@ -244,9 +245,9 @@ bool retrace_fs_is_locked(int dir, const char *name)
     bool held;
 
     if (fd < 0) {
-        return false;
+        return errno != ENOENT && errno != ENOTDIR;
     }
-    held = fcntl(fd, F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+    held = fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
     (void)close(fd);
     return held;
 }

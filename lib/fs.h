@@ -46,7 +46,7 @@ apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr
 /** Write all bytes. @return 0 or errno */
 apr_status_t retrace_fs_write_all(int fd, const void *data, apr_size_t length);
 
-/** Is there anything of this name? */
+/** Is there anything of this name? True also when the system cannot tell (no memory, I/O error). */
 bool retrace_fs_exists(int dir, const char *name);
 
 /**
@@ -63,7 +63,8 @@ apr_status_t retrace_fs_remove(int dir, const char *name, retrace_error_t *err);
  */
 apr_status_t retrace_fs_lock(int *pfd, int dir, const char *name, bool wait, retrace_error_t *err);
 
-/** Does somebody hold this lock? False also when there is no such file. */
+/** Does somebody hold this lock? False also when there is no such file; true when the system cannot
+ * tell: who asks wants to remove what is not held. */
 bool retrace_fs_is_locked(int dir, const char *name);
 
 /** Free bytes for ordinary users on the file system of this descriptor; -1 when it cannot tell. */

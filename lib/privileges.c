@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #define MAX_DESCRIPTORS 65536 /* closed one by one where the kernel has no close_range(2) */
@@ -81,12 +82,26 @@ static bool reset_limits(void)
     return setrlimit(RLIMIT_CORE, &limit) == 0;
 }
 
+/* A timer of the caller's survives exec, and its signal would kill us. */
+static void reset_timers(void)
+{
+    static const int timers[] = { ITIMER_REAL, ITIMER_VIRTUAL, ITIMER_PROF };
+    struct itimerval none;
+    size_t i;
+
+    memset(&none, 0, sizeof(none));
+    for (i = 0; i < sizeof(timers) / sizeof(timers[0]); i++) {
+        (void)setitimer((__itimer_which_t)timers[i], &none, NULL);
+    }
+}
+
 bool retrace_privileges_reset_process(void)
 {
     if (!open_standard_descriptors()) {
         return false;
     }
     close_other_descriptors();
+    reset_timers();
     (void)umask(027);
     return chdir("/") == 0 && reset_signals() && reset_limits();
 }

@@ -424,9 +424,17 @@ apr_status_t retrace_queue_claim(const retrace_spool_t *spool, uint32_t id, retr
     return move_entry(spool->queue, spool->running, id, err);
 }
 
+/* Under the lock: whoever counts looks at queue/ first, and would miss an entry that moves there. */
 apr_status_t retrace_queue_put_back(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err)
 {
-    return move_entry(spool->running, spool->queue, id, err);
+    int lock = -1;
+    apr_status_t rv = retrace_fs_lock(&lock, spool->root, RETRACE_FILE_QUEUE_LOCK, true, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = move_entry(spool->running, spool->queue, id, err);
+        (void)close(lock);
+    }
+    return rv;
 }
 
 apr_status_t retrace_queue_remove(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err)

@@ -272,14 +272,15 @@ static int stream_body(request_rec *r, mr_helper_t *helper)
     return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
 }
 
+/* An IPv6 address may carry the name of an interface: "fe80::1%lo". */
 static apr_status_t send_request(request_rec *r, const upload_t *upload, mr_helper_t *helper)
 {
     const char *block = apr_psprintf(r->pool,
                                      "retrace-receive 1\nlength: %" APR_INT64_T_FMT
-                                     "\ntype: %d\ncontent: %s\nclient: %s\nmanaged: 0\n"
+                                     "\ntype: %d\ncontent: %s\nclient: %.*s\nmanaged: 0\n"
                                      "external: 0\n\n",
                                      upload->length, (int)upload->type, upload->content,
-                                     r->useragent_ip);
+                                     (int)strcspn(r->useragent_ip, "%"), r->useragent_ip);
 
     return mr_helper_write(helper, block, strlen(block));
 }

@@ -19,6 +19,17 @@ void *mr_server_create(apr_pool_t *p, server_rec *s)
     return server;
 }
 
+/* RetraceConfig is global: virtual hosts share the main server's record, and its child's state. */
+void *mr_server_merge(apr_pool_t *p, void *base, void *add)
+{
+    mr_server_t *main_server = base;
+    const mr_server_t *host = add;
+
+    (void)p;
+    main_server->is_used = main_server->is_used || host->is_used;
+    return main_server;
+}
+
 void *mr_location_create(apr_pool_t *p, char *path)
 {
     (void)path;

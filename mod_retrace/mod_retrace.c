@@ -21,7 +21,7 @@ module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) retrace_mod
     mr_location_create,
     mr_location_merge,
     mr_server_create,
-    NULL, /* RetraceConfig is global: virtual hosts share the main server's */
+    mr_server_merge,
     mr_directives,
     register_hooks,
 #if defined(AP_MODULE_FLAG_NONE)

@@ -48,6 +48,7 @@ extern const command_rec mr_directives[];
 void *mr_location_create(apr_pool_t *p, char *path);
 void *mr_location_merge(apr_pool_t *p, void *base, void *add);
 void *mr_server_create(apr_pool_t *p, server_rec *s);
+void *mr_server_merge(apr_pool_t *p, void *base, void *add);
 
 /* startup.c: hooks before and between requests */
 int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);

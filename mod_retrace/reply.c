@@ -8,6 +8,7 @@
 #include <http_log.h>
 #include <http_protocol.h>
 #include <string.h>
+#include <unistd.h>
 
 
 APLOG_USE_MODULE(retrace);
@@ -53,12 +54,20 @@ int mr_reply_error(request_rec *r, const retrace_error_t *err)
                          "The server failed; its administrator finds the reason in the log.");
 }
 
+static apr_status_t close_file(void *data)
+{
+    (void)close((int)(intptr_t)data);
+    return APR_SUCCESS;
+}
+
 int mr_reply_file(request_rec *r, int fd, apr_off_t length)
 {
     apr_os_file_t os_file = fd;
     apr_file_t *file = NULL;
     apr_size_t sent = 0;
 
+    /* apr_os_file_put leaves the descriptor to whoever opened it. */
+    apr_pool_cleanup_register(r->pool, (void *)(intptr_t)fd, close_file, apr_pool_cleanup_null);
     if (apr_os_file_put(&file, &os_file, APR_FOPEN_READ, r->pool) != APR_SUCCESS) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }

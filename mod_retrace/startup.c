@@ -5,18 +5,23 @@
 
 #include <apr_strings.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <http_core.h>
 #include <http_log.h>
+#include <mpm_common.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "mod_retrace/helper.h"
 
 APLOG_USE_MODULE(retrace);
 
 #define CHECK_WAIT_MS 10000
+#define ANSWER_MAX    8192 /* bytes of its line: a path and two numbers */
+#define EXIT_CHILD    126  /* of a child that could not become the helper */
 
 /* With NoNewPrivileges=yes the kernel ignores the helper's setuid bit without an error. */
 static bool has_no_new_privileges(void)
@@ -56,21 +61,63 @@ static apr_status_t same_file(const char *answer, const mr_server_t *server, ret
     return APR_SUCCESS;
 }
 
-static apr_status_t ask_helper(mr_server_t *server, retrace_error_t *err, apr_pool_t *p)
+/* The helper belongs to the spool's owner: if root ran it, that user could become root by changing the
+ * file. So httpd's own user runs it, which is whom it must answer in any case. */
+static void run_helper(const char *path, int out, server_rec *s, apr_pool_t *p)
 {
-    mr_helper_t *helper = NULL;
-    apr_status_t rv = mr_helper_start(&helper, server, "check", 0, false, err, p);
+    char *argv[] = { apr_pstrdup(p, path), apr_pstrdup(p, "check"), NULL };
+    char *environment[] = { NULL };
+    int null = open("/dev/null", O_RDWR);
 
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0
+        || dup2(null, STDERR_FILENO) < 0) {
+        _exit(EXIT_CHILD);
+    }
+    if (geteuid() == 0 && (ap_run_drop_privileges(p, s) != OK || geteuid() == 0)) {
+        _exit(EXIT_CHILD);
+    }
+    (void)execve(path, argv, environment);
+    _exit(EXIT_CHILD);
+}
+
+static apr_status_t read_answer(char *answer, size_t size, int fd)
+{
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
+    ssize_t got = poll(&ready, 1, CHECK_WAIT_MS) > 0 ? read(fd, answer, size - 1) : -1;
+
+    if (got <= 0 || answer[got - 1] != '\n') {
+        return APR_EOF;
+    }
+    answer[got - 1] = '\0';
+    return APR_SUCCESS;
+}
+
+static apr_status_t ask_helper(mr_server_t *server, server_rec *s, retrace_error_t *err,
+                               apr_pool_t *p)
+{
+    const char *path = apr_pstrcat(p, server->config->program_dir, "/retrace-helper", NULL);
+    char answer[ANSWER_MAX];
+    int channel[2];
+    int status = 0;
+    apr_status_t rv;
+    pid_t child;
+
+    if (pipe2(channel, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+        return retrace_fail(err, errno, "ask %s", path);
+    }
+    if (child == 0) {
+        run_helper(path, channel[1], s, p);
+    }
+    (void)close(channel[1]);
+    rv = read_answer(answer, sizeof(answer), channel[0]);
+    (void)close(channel[0]);
+    (void)waitpid(child, &status, 0);
     if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    if (mr_helper_read_line(helper, CHECK_WAIT_MS) != APR_SUCCESS) {
         return retrace_fail(err, APR_EGENERAL,
-                            "%s/retrace-helper refuses with exit code %d; retrace-helper(8) says "
-                            "why and how to mend it",
-                            server->config->program_dir, mr_helper_wait(helper));
+                            "%s refuses with exit code %d; retrace-helper(8) says why and how to "
+                            "mend it", path, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     }
-    return same_file(helper->line, server, err, p);
+    return same_file(answer, server, err, p);
 }
 
 static bool can_read_settings(mr_server_t *server, apr_pool_t *pconf, server_rec *s)
@@ -99,7 +146,7 @@ static bool can_use_helper(mr_server_t *server, apr_pool_t *ptemp, server_rec *s
 {
     retrace_error_t err;
 
-    if (ask_helper(server, &err, ptemp) != APR_SUCCESS) {
+    if (ask_helper(server, s, &err, ptemp) != APR_SUCCESS) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0005) "%s", err.text);
         return false;
     }

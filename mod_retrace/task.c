@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <http_log.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,8 +78,10 @@ static bool heartbeat_is_stale(int root)
 {
     struct stat info;
 
+    /* In both directions: somebody may have set the clock back. */
     return fstatat(root, RETRACE_FILE_HEARTBEAT, &info, AT_SYMLINK_NOFOLLOW) != 0
-        || apr_time_sec(apr_time_now()) - info.st_mtime > RETRACE_HEARTBEAT_STALE_S;
+        || llabs((long long)(apr_time_sec(apr_time_now()) - info.st_mtime))
+            > RETRACE_HEARTBEAT_STALE_S;
 }
 
 /* Each child tries at most once in START_PAUSE_S, however many clients ask. */

@@ -27,6 +27,7 @@ typedef struct options_t {
     const char *config_path;
     long parent; /* 0: none */
     bool check;  /* only try the sandbox */
+    bool tidy;   /* only remove what a killed worker of this task left */
     uint32_t id;
 } options_t;
 
@@ -35,6 +36,7 @@ static bool parse_options(options_t *options, int argc, char *argv[])
     static const struct option known[] = { { "config", required_argument, NULL, 'c' },
                                            { "parent", required_argument, NULL, 'p' },
                                            { "check", no_argument, NULL, 't' },
+                                           { "tidy", no_argument, NULL, 'r' },
                                            { NULL, 0, NULL, 0 } };
     int option;
 
@@ -49,6 +51,9 @@ static bool parse_options(options_t *options, int argc, char *argv[])
             break;
         case 't':
             options->check = true;
+            break;
+        case 'r':
+            options->tidy = true;
             break;
         default:
             return false;
@@ -75,8 +80,14 @@ static apr_status_t work(const options_t *options, retrace_error_t *err, apr_poo
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    return options->check ? worker_selftest(config, err, pool)
-                          : worker_run(options->id, config, err, pool);
+    if (options->check) {
+        return worker_selftest(config, err, pool);
+    }
+    if (options->tidy) {
+        worker_run_tidy(options->id, config, pool);
+        return APR_SUCCESS;
+    }
+    return worker_run(options->id, config, err, pool);
 }
 
 int main(int argc, char *argv[])
@@ -87,7 +98,7 @@ int main(int argc, char *argv[])
     apr_status_t rv;
 
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: retrace-server-worker [--config=FILE] ID | --check\n");
+        fprintf(stderr, "usage: retrace-server-worker [--config=FILE] ID | --check | --tidy ID\n");
         return EXIT_USAGE;
     }
     if (!bind_to_parent(&options) || apr_initialize() != APR_SUCCESS

@@ -157,6 +157,18 @@ static apr_status_t prepare(run_t *run)
 
 /* --- Debugger ------------------------------------------------------------------------------ */
 
+/* To make the group anew is to remove the one that was left. */
+void worker_run_tidy(uint32_t id, const retrace_config_t *config, apr_pool_t *p)
+{
+    worker_cgroup_t *group = NULL;
+
+    if (worker_cgroup_create(&group, WORKER_CGROUP_ROOT, config->cgroup_path,
+                             retrace_id_format(id).text, config->max_task_memory_mb * RETRACE_MIB,
+                             SANDBOX_TASKS, NULL, p) == APR_SUCCESS) {
+        worker_cgroup_destroy(group);
+    }
+}
+
 static void make_cgroup(run_t *run, const worker_sandbox_limits_t *limits)
 {
     retrace_error_t err;

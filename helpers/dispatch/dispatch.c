@@ -64,6 +64,9 @@ static void settle(dispatcher_t *d, uint32_t id, const char *reason)
 {
     retrace_error_t err;
 
+    if (reason != NULL) {
+        d->engine->tidy(id, d->config, d->config_path, d->round);
+    }
     if (settle_task(d->spool, id, reason, &err, d->round) != APR_SUCCESS) {
         report(d, id, &err);
     }
@@ -92,8 +95,11 @@ static const char *end_reason(const dispatcher_t *d, const worker_slot_t *slot,
     if (end->signal != 0) {
         return apr_psprintf(d->round, "The worker was killed by signal %d", end->signal);
     }
-    return apr_psprintf(d->round, "The worker ended with code %d and without a result",
-                        end->exit_code);
+    if (end->exit_code != 0) {
+        return apr_psprintf(d->round, "The worker ended with code %d and without a result",
+                            end->exit_code);
+    }
+    return NULL;
 }
 
 static void reap(dispatcher_t *d)
@@ -224,6 +230,11 @@ static void start_task(dispatcher_t *d, uint32_t id)
 {
     retrace_error_t err;
 
+    if (find_slot(d, id) != NULL) {
+        /* `start` made the entry while we moved it. */
+        (void)retrace_fs_remove(d->spool->queue, retrace_id_format(id).text, NULL);
+        return;
+    }
     if (may_start(d, id) && start_worker(d, id, &err) != APR_SUCCESS) {
         report(d, id, &err);
         settle(d, id, apr_pstrcat(d->round, "The worker could not be started: ", err.text, NULL));
@@ -364,6 +375,7 @@ static void run_until_idle(dispatcher_t *d)
         beat(d);
         reap(d);
         adopt_orphans(d);
+        drain(d->changes); /* our own moves; all others are listed below */
         end_unwanted(d);
         start_due(d);
         if (!has_work(d)) {
@@ -378,7 +390,7 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
                           apr_pool_t *p)
 {
     dispatcher_t d = { .spool = spool, .config = config, .config_path = config_path,
-                       .engine = engine };
+                       .engine = engine, .children = -1, .changes = -1 };
     int lock = -1;
     apr_status_t rv;
 
@@ -386,12 +398,11 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
     d.too_long = apr_psprintf(p, "Killed: it took longer than MaxTaskRuntime (%ld s)",
                               (long)config->max_task_runtime_s);
     apr_pool_create(&d.round, p);
-    rv = watch(&d, err);
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
     do {
         rv = retrace_fs_lock(&lock, spool->root, RETRACE_FILE_DISPATCH_LOCK, false, err);
+        if (rv == APR_SUCCESS && d.changes < 0) {
+            rv = watch(&d, err);
+        }
         if (rv != APR_SUCCESS) {
             return rv;
         }

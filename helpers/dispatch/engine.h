@@ -35,6 +35,10 @@ typedef struct engine_t {
     apr_status_t (*submit)(engine_job_t *job, const retrace_config_t *config,
                            const char *config_path, retrace_error_t *err, apr_pool_t *scratch);
 
+    /** Remove what a worker that was killed has left on its machine. */
+    void (*tidy)(uint32_t id, const retrace_config_t *config, const char *config_path,
+                 apr_pool_t *scratch);
+
     /** Take one end of a worker, without waiting. @return false when there is none */
     bool (*poll)(engine_end_t *end);
 

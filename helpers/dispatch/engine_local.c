@@ -32,16 +32,30 @@ static char *worker_path(const retrace_config_t *config, apr_pool_t *p)
     return apr_pstrcat(p, config->program_dir, "/retrace-server-worker", NULL);
 }
 
-static void test(const retrace_config_t *config, const char *config_path, apr_pool_t *scratch)
+static void run_worker(const retrace_config_t *config, const char *config_path, const char *option,
+                       char *id, apr_pool_t *scratch)
 {
     char *argv[] = { worker_path(config, scratch),
                      apr_pstrcat(scratch, "--config=", config_path, NULL),
-                     apr_pstrdup(scratch, "--check"), NULL };
+                     apr_pstrdup(scratch, option), id, NULL };
     pid_t pid = 0;
 
     if (spawn_worker(&pid, argv) == 0) {
         (void)waitpid(pid, NULL, 0);
     }
+}
+
+static void test(const retrace_config_t *config, const char *config_path, apr_pool_t *scratch)
+{
+    run_worker(config, config_path, "--check", NULL, scratch);
+}
+
+static void tidy(uint32_t id, const retrace_config_t *config, const char *config_path,
+                 apr_pool_t *scratch)
+{
+    retrace_id_text_t text = retrace_id_format(id);
+
+    run_worker(config, config_path, "--tidy", text.text, scratch);
 }
 
 static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
@@ -83,4 +97,4 @@ static void cancel(const engine_job_t *job)
     (void)kill((pid_t)job->handle, SIGKILL);
 }
 
-const engine_t engine_local = { "local", test, submit, poll_end, cancel };
+const engine_t engine_local = { "local", test, submit, tidy, poll_end, cancel };

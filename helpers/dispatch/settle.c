@@ -42,20 +42,34 @@ static int read_attempts(int task, apr_pool_t *scratch)
     return (int)apr_atoi64(read_small(task, RETRACE_FILE_ATTEMPTS, scratch));
 }
 
+/* What cannot be read now is asked again: see settle_look. */
+static bool is_of_this_boot(int task, settle_facts_t *facts, apr_pool_t *scratch)
+{
+    const char *stored = "";
+    apr_status_t rv = retrace_fs_read(&stored, NULL, task, RETRACE_FILE_BOOT_ID, RETRACE_SMALL_MAX,
+                                      NULL, scratch);
+
+    if (rv != APR_SUCCESS && !APR_STATUS_IS_ENOENT(rv)) {
+        facts->is_locked = true;
+    }
+    return rv == APR_SUCCESS && strcmp(stored, retrace_spool_boot_id(scratch)) == 0;
+}
+
 void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t id,
                  apr_pool_t *scratch)
 {
     int task = -1;
+    apr_status_t rv = retrace_spool_open_task(&task, spool->root, id, NULL);
 
     memset(facts, 0, sizeof(*facts));
-    if (retrace_spool_open_task(&task, spool->root, id, NULL) != APR_SUCCESS) {
+    facts->exists = !APR_STATUS_IS_ENOENT(rv);
+    if (rv != APR_SUCCESS) {
+        facts->is_locked = true; /* no descriptors, no memory: that says nothing about the task */
         return;
     }
-    facts->exists = true;
     facts->is_final = retrace_fs_exists(task, RETRACE_FILE_FINISHED);
     facts->is_locked = retrace_fs_is_locked(task, RETRACE_FILE_LOCK);
-    facts->is_same_boot = strcmp(read_small(task, RETRACE_FILE_BOOT_ID, scratch),
-                                 retrace_spool_boot_id(scratch)) == 0;
+    facts->is_same_boot = is_of_this_boot(task, facts, scratch);
     facts->is_cancelled = retrace_fs_exists(task, RETRACE_FILE_CANCEL);
     facts->attempts = read_attempts(task, scratch);
     (void)close(task);
@@ -81,6 +95,9 @@ static apr_status_t finish_and_clean(int task, const char *reason, retrace_error
 
     if (reason != NULL) {
         rv = retrace_spool_finish(task, NULL, 0, reason, err);
+    }
+    else if (!retrace_fs_exists(task, RETRACE_FILE_FINISHED)) {
+        rv = retrace_fail(err, APR_EINVAL, "the task has not ended");
     }
     return rv == APR_SUCCESS ? retrace_spool_clean(task, err, scratch) : rv;
 }

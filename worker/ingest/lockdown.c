@@ -45,6 +45,9 @@ static const char *const reader_calls[] = {
     "exit_group",
 };
 
+/* Refused, not deadly: syslog(3) tries them where its daemon was restarted. */
+static const char *const keeper_refused[] = { "socket", "socketpair", "connect" };
+
 static const char *const keeper_forbidden[] = {
     /* other programs and other processes */
     "execve",
@@ -57,10 +60,7 @@ static const char *const keeper_forbidden[] = {
     "kcmp",
     "personality",
     /* the network: the source is open already */
-    "socket",
-    "socketpair",
     "socketcall",
-    "connect",
     "bind",
     "listen",
     "accept",
@@ -238,6 +238,9 @@ bool ingest_lockdown_keeper(void)
         return false;
     }
     return load(filter,
-                forbid_namespaces(filter) && add_rules(filter, SCMP_ACT_KILL_PROCESS,
-                                                       keeper_forbidden, COUNT(keeper_forbidden)));
+                forbid_namespaces(filter)
+                    && add_rules(filter, SCMP_ACT_ERRNO(EPERM), keeper_refused,
+                                 COUNT(keeper_refused))
+                    && add_rules(filter, SCMP_ACT_KILL_PROCESS, keeper_forbidden,
+                                 COUNT(keeper_forbidden)));
 }

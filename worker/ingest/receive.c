@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
@@ -44,6 +45,7 @@ typedef struct receiver_t {
     retrace_reservation_t *reservation;
     int crash;                          /* the directory `crash/` */
     int files[INGEST_MEMBERS];
+    char password[RETRACE_PASSWORD_MAX + 1];
     apr_pool_t *pool;
 } receiver_t;
 
@@ -153,18 +155,33 @@ static ssize_t read_body(void *baton, void *buffer, size_t size)
     return got;
 }
 
-static void run_reader(receiver_t *r, int verdict_fd)
+/* What the reader holds is all that it could misuse. */
+static void keep_only_files(const receiver_t *r)
 {
+    const int others[] = { r->out, r->crash, r->reservation->lock, r->reservation->directory,
+                           r->spool->root, r->spool->incoming, r->spool->queue, r->spool->running };
+    size_t i;
+
+    closelog();
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        (void)close(others[i]);
+    }
+}
+
+static void run_reader(receiver_t *r, int verdict_fd, pid_t keeper)
+{
+    struct rlimit file_size = { (rlim_t)(r->config->max_unpacked_mb * RETRACE_MIB),
+                                (rlim_t)(r->config->max_unpacked_mb * RETRACE_MIB) };
     ingest_limits_t limits = { .max_unpacked_bytes = r->config->max_unpacked_mb * RETRACE_MIB,
                                .max_small_bytes = r->config->max_small_file_kb * RETRACE_KIB,
                                .min_free_bytes = r->config->min_storage_left_mb * RETRACE_MIB,
                                .required = r->config->required_files };
     ingest_verdict_t verdict;
 
-    (void)close(r->out);
-    (void)close(r->reservation->lock);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || !ingest_lockdown_reader(INGEST_CPU_S,
-                                                                        INGEST_MEMORY)) {
+    keep_only_files(r);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != keeper
+        || setrlimit(RLIMIT_FSIZE, &file_size) != 0
+        || !ingest_lockdown_reader(INGEST_CPU_S, INGEST_MEMORY)) {
         _exit(EXIT_PROTOCOL);
     }
     ingest_archive_read(&verdict, read_body, &r->upload, r->files, &limits);
@@ -179,6 +196,7 @@ static void run_reader(receiver_t *r, int verdict_fd)
 static bool wait_for_verdict(ingest_verdict_t *verdict, int fd)
 {
     struct pollfd ready = { .fd = fd, .events = POLLIN };
+    ingest_verdict_t whole;
     struct timespec now;
     time_t deadline;
     int left_s = INGEST_WALL_S;
@@ -192,7 +210,12 @@ static bool wait_for_verdict(ingest_verdict_t *verdict, int fd)
         left_s = (int)(deadline - now.tv_sec);
     }
     while (rc < 0 && errno == EINTR && left_s > 0);
-    return rc > 0 && read(fd, verdict, sizeof(*verdict)) == (ssize_t)sizeof(*verdict);
+    /* All of it or nothing: a taken-over reader may send less. */
+    if (rc > 0 && read(fd, &whole, sizeof(whole)) == (ssize_t)sizeof(whole)) {
+        *verdict = whole;
+        return true;
+    }
+    return false;
 }
 
 /* What the reader says is data from a process that has seen hostile bytes. */
@@ -215,6 +238,7 @@ static void distrust(ingest_verdict_t *verdict)
 static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
 {
     int channel[2];
+    pid_t keeper = getpid();
     pid_t reader;
 
     memset(verdict, 0, sizeof(*verdict));
@@ -227,7 +251,7 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
     reader = fork();
     if (reader == 0) {
         (void)close(channel[0]);
-        run_reader(r, channel[1]);
+        run_reader(r, channel[1], keeper);
     }
     (void)close(channel[1]);
     /* Only the reader holds httpd's pipe now: when it ends, httpd gets EPIPE instead of waiting. */
@@ -276,12 +300,13 @@ static apr_status_t remove_unused(const receiver_t *r, ingest_member_set_t used,
 static apr_status_t write_small(const receiver_t *r, const char *name, const char *text,
                                 mode_t mode, retrace_error_t *err)
 {
-    return retrace_fs_replace(r->reservation->directory, name, text, strlen(text), mode, false,
-                              err);
+    return retrace_fs_replace(r->reservation->directory, name, text, strlen(text), mode, true, err);
 }
 
-/* Everything that a task has before its first run, then the one step that makes it a task. */
-static apr_status_t make_task(receiver_t *r, const char *password, retrace_error_t *err)
+/* Everything that a task has beside its crash data. Written, and on the disk, before the upload
+ * begins: then there is nothing else that the fsync would have to wait for, and no loss of power can
+ * leave a task that answers to no password. */
+static apr_status_t write_task(receiver_t *r, retrace_error_t *err)
 {
     retrace_secret_digest_t digest;
     char type[4];
@@ -289,8 +314,9 @@ static apr_status_t make_task(receiver_t *r, const char *password, retrace_error
     apr_status_t rv;
 
     snprintf(type, sizeof(type), "%d\n", (int)r->request.type);
-    if (!retrace_secret_digest(&digest, password)) {
-        return retrace_fail(err, APR_EGENERAL, "hash the password");
+    if (!retrace_secret_password(r->password, (size_t)r->config->task_password_length)
+        || !retrace_secret_digest(&digest, r->password)) {
+        return retrace_fail(err, APR_EGENERAL, "make a password");
     }
     rv = write_small(r, RETRACE_FILE_PASSWORD, digest.text, 0640, err);
     if (rv == APR_SUCCESS) {
@@ -303,25 +329,23 @@ static apr_status_t make_task(receiver_t *r, const char *password, retrace_error
         rv = retrace_fs_make_dir(&results, r->reservation->directory, RETRACE_DIR_RESULTS, 0750,
                                  err);
     }
-    return rv == APR_SUCCESS ? retrace_queue_admit(r->spool, r->reservation, err) : rv;
+    if (results >= 0) {
+        (void)close(results);
+    }
+    return rv;
 }
 
 static apr_status_t accept_upload(receiver_t *r, ingest_member_set_t members, retrace_error_t *err)
 {
-    char password[RETRACE_PASSWORD_MAX + 1];
     char line[INGEST_LINE_MAX];
     apr_status_t rv = remove_unused(r, members, err);
 
-    if (rv == APR_SUCCESS
-        && !retrace_secret_password(password, (size_t)r->config->task_password_length)) {
-        rv = retrace_fail(err, APR_EGENERAL, "the system gives no random numbers");
-    }
     if (rv == APR_SUCCESS) {
-        rv = make_task(r, password, err);
+        rv = retrace_queue_admit(r->spool, r->reservation, err);
     }
     if (rv == APR_SUCCESS) {
         snprintf(line, sizeof(line), "201 %s %s %d", retrace_id_format(r->reservation->id).text,
-                 password, INGEST_ESTIMATE_S);
+                 r->password, INGEST_ESTIMATE_S);
         say(r->out, line);
     }
     return rv;
@@ -333,7 +357,10 @@ static void receive_body(receiver_t *r)
     retrace_error_t err;
     apr_status_t rv;
 
-    rv = open_files(r, &err);
+    rv = write_task(r, &err);
+    if (rv == APR_SUCCESS) {
+        rv = open_files(r, &err);
+    }
     if (rv == APR_SUCCESS) {
         say(r->out, "go");
         read_upload(&verdict, r);
