@@ -353,7 +353,7 @@ static apr_status_t accept_upload(receiver_t *r, ingest_member_set_t members, re
 
 static void receive_body(receiver_t *r)
 {
-    ingest_verdict_t verdict;
+    ingest_verdict_t verdict = { 0 };
     retrace_error_t err;
     apr_status_t rv;
 
