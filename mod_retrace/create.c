@@ -4,10 +4,13 @@
 #include "mod_retrace/mod_retrace.h"
 
 #include <apr_buckets.h>
+#include <apr_portable.h>
 #include <apr_strings.h>
+#include <errno.h>
 #include <http_core.h>
 #include <http_log.h>
 #include <http_protocol.h>
+#include <poll.h>
 #include <string.h>
 
 #include "lib/id.h"
@@ -21,6 +24,7 @@ APLOG_USE_MODULE(retrace);
 #define GO_WAIT_MS      30000  /* for the helper's first line: a locked queue is the only delay */
 #define VERDICT_WAIT_MS 300000 /* for its second: what the pipe holds may unpack to a lot */
 #define READ_BYTES      65536
+#define WAKE_MS         1000   /* between two looks at the clock while the client says nothing */
 #define LENGTH_DIGITS   18     /* of Content-Length; longer numbers overflow */
 
 /* What is needed to decide, taken from the headers once. */
@@ -239,6 +243,59 @@ static body_end_t pass_brigade(apr_bucket_brigade *bb, mr_helper_t *helper, bool
     return BODY_COMPLETE;
 }
 
+/* Waits, not for long, for bytes of the client or a word of the helper, whatever comes first.
+ * @return APR_EOF when the helper has spoken, APR_TIMEUP when neither came */
+static apr_status_t wait_for_either(request_rec *r, const mr_helper_t *helper)
+{
+    struct pollfd ready[] = { { .fd = -1, .events = POLLIN },
+                              { .fd = helper->from, .events = POLLIN } };
+    int rc;
+
+    if (apr_os_sock_get(&ready[0].fd, ap_get_conn_socket(r->connection)) != APR_SUCCESS) {
+        return APR_EGENERAL;
+    }
+    rc = poll(ready, 2, WAKE_MS);
+    if (rc < 0) {
+        return errno == EINTR ? APR_SUCCESS : errno;
+    }
+    if (rc == 0) {
+        return APR_TIMEUP;
+    }
+    return ready[1].revents != 0 ? APR_EOF : APR_SUCCESS;
+}
+
+/* A refusal must not wait for a client that waits for it, so that we read without blocking. In between
+ * mod_reqtimeout, which is one of the filters, gets to look at its clock.
+ * @return APR_EOF when the helper has spoken before the client has sent more */
+static apr_status_t read_or_listen(request_rec *r, const mr_helper_t *helper,
+                                   apr_bucket_brigade *bb)
+{
+    apr_interval_time_t idle = 0;
+    apr_status_t rv;
+
+    for (;;) {
+        rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_NONBLOCK_READ, READ_BYTES);
+        if ((rv == APR_SUCCESS && !APR_BRIGADE_EMPTY(bb))
+            || (rv != APR_SUCCESS && !APR_STATUS_IS_EAGAIN(rv))) {
+            return rv;
+        }
+        rv = wait_for_either(r, helper);
+        idle = rv == APR_TIMEUP ? idle + apr_time_from_msec(WAKE_MS) : 0;
+        if ((rv != APR_SUCCESS && rv != APR_TIMEUP) || idle >= r->server->timeout) {
+            return rv;
+        }
+    }
+}
+
+static apr_status_t read_more(request_rec *r, const mr_helper_t *helper, apr_bucket_brigade *bb)
+{
+    /* Only a blocking read sends "100 Continue", and streams of HTTP/2 share a socket. */
+    if (r->expecting_100 || r->connection->master != NULL) {
+        return ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, READ_BYTES);
+    }
+    return read_or_listen(r, helper, bb);
+}
+
 static body_end_t pass_body(request_rec *r, mr_helper_t *helper, apr_status_t *rv)
 {
     apr_bucket_brigade *bb = apr_brigade_create(r->pool, r->connection->bucket_alloc);
@@ -246,7 +303,11 @@ static body_end_t pass_body(request_rec *r, mr_helper_t *helper, apr_status_t *r
     bool is_last = false;
 
     while (!is_last && end == BODY_COMPLETE) {
-        *rv = ap_get_brigade(r->input_filters, bb, AP_MODE_READBYTES, APR_BLOCK_READ, READ_BYTES);
+        *rv = read_more(r, helper, bb);
+        if (APR_STATUS_IS_EOF(*rv)) {
+            end = BODY_REFUSED;
+            break;
+        }
         if (*rv != APR_SUCCESS) {
             return BODY_FAILED;
         }
