@@ -98,6 +98,8 @@ $(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o $(B)/m
 
 # The setuid helper: libc only, and a policy that is fixed when it is linked.
 HELPER_OBJ := $(B)/helpers/retrace-helper.o $(call obj,$(LIBC_ONLY))
+policy_source = printf '\#include "helpers/helper_policy.h"\nconst helper_policy_t helper_policy = {\n "%s",\n "%s",\n "%s",\n "%s",\n "%s" };\n' \
+    "$(POLICY_CONFIG)" "$(POLICY_CALLER)" "$(POLICY_OWNER)" "$(POLICY_GROUP)" "$(POLICY_PROGRAMS)"
 # Rewritten when one of the values that are compiled in has changed.
 VALUES := $(CONFIG) $(SPOOLDIR) $(CACHEDIR) $(LIBEXECDIR) $(POLICY_CONFIG) $(POLICY_CALLER) \
           $(POLICY_OWNER) $(POLICY_GROUP) $(POLICY_PROGRAMS)
@@ -109,8 +111,7 @@ $(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o \
 $(B)/mod_retrace/directives.o: $(B)/values
 
 $(B)/helper_policy.c: $(B)/values
-	@mkdir -p $(@D)
-	$(Q)$(MAKE) --no-print-directory -s policy-source > $@
+	$(Q)$(policy_source) > $@
 $(B)/helper_policy.o: $(B)/helper_policy.c
 	$(Q)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@ $<
 $(B)/retrace-helper: $(HELPER_OBJ) $(B)/helper_policy.o
@@ -146,13 +147,9 @@ print-values:
 
 # The helper with another policy: HELPER= the file, POLICY_*= what is compiled in. Under a second.
 policy-helper: $(HELPER_OBJ)
-	$(Q)policy=$$(mktemp --suffix=.c) && $(MAKE) --no-print-directory -s policy-source > $$policy \
+	$(Q)policy=$$(mktemp --suffix=.c) && $(policy_source) > $$policy \
 	    && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $(HELPER) $^ $$policy; \
 	    code=$$?; rm -f $$policy; exit $$code
-.PHONY: policy-source
-policy-source:
-	@printf '#include "helpers/helper_policy.h"\nconst helper_policy_t helper_policy = {\n "%s",\n "%s",\n "%s",\n "%s",\n "%s" };\n' \
-	    "$(POLICY_CONFIG)" "$(POLICY_CALLER)" "$(POLICY_OWNER)" "$(POLICY_GROUP)" "$(POLICY_PROGRAMS)"
 
 # --- Tests -----------------------------------------------------------------------------------------
 UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
@@ -243,7 +240,9 @@ LIMIT   := 53477376
 substitute = sed -e 's|@MODULES@|$(HTTPD_MODULES)|g' -e 's|@CONFIG@|$(CONFIG)|g' \
     -e 's|@LOCATION@|$(LOCATION)|g' -e 's|@LIMIT@|$(LIMIT)|g' -e 's|@OWNER@|$(OWNER)|g' \
     -e 's|@HTTPD_GROUP@|$(HTTPD_GROUP)|g' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|g' \
-    -e 's|@SPOOLDIR@|$(SPOOLDIR)|g' -e 's|@CACHEDIR@|$(CACHEDIR)|g'
+    -e 's|@SPOOLDIR@|$(SPOOLDIR)|g' -e 's|@CACHEDIR@|$(CACHEDIR)|g' \
+    -e 's|^\#SaveDir = .*|\#SaveDir = $(SPOOLDIR)|' -e 's|^\#CacheDir = .*|\#CacheDir = $(CACHEDIR)|' \
+    -e 's|^\#ProgramDir = .*|\#ProgramDir = $(LIBEXECDIR)|'
 
 # An admin's file is never overwritten: ours goes beside it.
 define install_config

@@ -39,14 +39,10 @@ typedef struct verb_t {
 } verb_t;
 
 static const verb_t verbs[] = {
-    { "receive", 0, "retrace-ingest", NULL },
-    { "start", 1, "retrace-dispatch", "start" },
-    { "sweep", 0, "retrace-dispatch", "sweep" },
-    { "cancel", 1, "retrace-task-edit", "cancel" },
-    { "delete", 1, "retrace-task-edit", "delete" },
-    { "set", 2, "retrace-task-edit", "set" },
-    { "count", 0, "retrace-task-edit", "count" },
-    { "check", 0, NULL, NULL },
+    { "receive", 0, "retrace-ingest", NULL },       { "start", 1, "retrace-dispatch", "start" },
+    { "sweep", 0, "retrace-dispatch", "sweep" },    { "cancel", 1, "retrace-task-edit", "cancel" },
+    { "delete", 1, "retrace-task-edit", "delete" }, { "set", 2, "retrace-task-edit", "set" },
+    { "count", 0, "retrace-task-edit", "count" },   { "check", 0, NULL, NULL },
 };
 
 /* The one place where a refusal becomes known: syslog for the admin, the code for httpd. */
@@ -119,8 +115,7 @@ static bool has_setgid_capability(void)
     struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
     struct __user_cap_data_struct data[2];
 
-    return syscall(SYS_capget, &header, data) == 0
-        && (data[0].effective & (1U << CAP_SETGID)) != 0;
+    return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << CAP_SETGID)) != 0;
 }
 
 /* A build whose caller and owner are one ordinary user (make serve) has nothing to drop: no group of
@@ -171,7 +166,9 @@ static struct stat check_config(const identity_t *who)
 static int show_config(const struct stat *info)
 {
     return printf("%s %ju %ju\n", helper_policy.config, (uintmax_t)info->st_dev,
-                  (uintmax_t)info->st_ino) > 0 && fflush(stdout) == 0
+                  (uintmax_t)info->st_ino)
+                > 0
+            && fflush(stdout) == 0
         ? HELPER_EXIT_OK
         : HELPER_EXIT_EXEC;
 }

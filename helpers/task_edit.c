@@ -21,13 +21,13 @@
 #include "lib/queue.h"
 #include "lib/spool.h"
 
-#define EXIT_NO_TASK 66  /* there is no such task */
-#define EXIT_BUSY    75  /* the task has not ended: it must be cancelled first */
+#define EXIT_NO_TASK 66 /* there is no such task */
+#define EXIT_BUSY    75 /* the task has not ended: it must be cancelled first */
 #define EXIT_USAGE   100
 #define EXIT_SYSTEM  111
 
-#define SET_LOCK     "set.lock" /* one writer of values at a time */
-#define VALUE_MAX    4096 /* bytes of a value or of one delivery of statistics */
+#define SET_LOCK  "set.lock" /* one writer of values at a time */
+#define VALUE_MAX 4096       /* bytes of a value or of one delivery of statistics */
 
 typedef struct edit_t {
     const retrace_spool_t *spool;
@@ -133,10 +133,10 @@ static apr_status_t count(const edit_t *edit, int task, retrace_error_t *err)
         rv = retrace_fs_make_dir(&directory, edit->spool->root, RETRACE_DIR_COUNTS, 0750, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = retrace_fs_replace(directory,
-                                apr_psprintf(edit->pool, "%" APR_TIME_T_FMT ".%ld", apr_time_now(),
-                                             (long)getpid()),
-                                value, length, 0640, false, err);
+        rv = retrace_fs_replace(
+            directory,
+            apr_psprintf(edit->pool, "%" APR_TIME_T_FMT ".%ld", apr_time_now(), (long)getpid()),
+            value, length, 0640, false, err);
         (void)close(directory);
     }
     return rv;

@@ -26,11 +26,12 @@
 #endif
 
 typedef enum option_kind_t {
-    KIND_PATH,   /* absolute, no control characters */
+    KIND_PATH,          /* absolute, no control characters */
     KIND_OPTIONAL_PATH, /* likewise, or empty */
-    KIND_NUMBER, /* min to max */
-    KIND_BOOL,   /* 0 or 1 */
-    KIND_CHOICE  /* one of words */
+    KIND_PATHS,         /* several of them, separated by ':', or empty */
+    KIND_NUMBER,        /* min to max */
+    KIND_BOOL,          /* 0 or 1 */
+    KIND_CHOICE         /* one of words */
 } option_kind_t;
 
 typedef struct option_t {
@@ -71,7 +72,7 @@ static const option_t options[] = {
     { "GdbPath", KIND_PATH, FIELD(gdb_path), "/usr/bin/gdb", 0, 0, NULL },
     { "BubblewrapPath", KIND_PATH, FIELD(bubblewrap_path), "/usr/bin/bwrap", 0, 0, NULL },
     { "PrintersDir", KIND_OPTIONAL_PATH, FIELD(printers_dir), "/usr/share/gcc/python", 0, 0, NULL },
-    { "HostDirs", KIND_OPTIONAL_PATH, FIELD(host_dirs), "/usr", 0, 0, NULL },
+    { "HostDirs", KIND_PATHS, FIELD(host_dirs), "/usr", 0, 0, NULL },
     { "HostDebugDir", KIND_PATH, FIELD(host_debug_dir), "/usr/lib/debug", 0, 0, NULL },
 };
 
@@ -89,7 +90,7 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
 {
     const char *at;
 
-    if (value[0] == '\0' && option->kind == KIND_OPTIONAL_PATH) {
+    if (value[0] == '\0' && option->kind != KIND_PATH) {
         *(const char **)field_of(config, option) = "";
         return NULL;
     }
@@ -97,6 +98,9 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
         return apr_psprintf(p, "%s must be an absolute path", option->key);
     }
     for (at = value; *at != '\0'; at++) {
+        if (option->kind == KIND_PATHS && at[0] == ':' && at[1] != '/') {
+            return apr_psprintf(p, "each path of %s must be absolute", option->key);
+        }
         if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             return apr_psprintf(p, "%s must not contain control characters", option->key);
         }
@@ -244,10 +248,12 @@ static apr_status_t check_owner(const char *path, retrace_error_t *err)
     if (stat(path, &info) != 0) {
         return retrace_fail(err, errno, "look at %s", path);
     }
-    if ((info.st_uid != 0 && info.st_uid != geteuid()) || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    if ((info.st_uid != 0 && info.st_uid != geteuid())
+        || (info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
         return retrace_fail(err, APR_EACCES,
                             "%s must belong to root or to the user who reads it, and must not be "
-                            "writable by others", path);
+                            "writable by others",
+                            path);
     }
     return APR_SUCCESS;
 }
@@ -293,7 +299,7 @@ static const char *show_value(const retrace_config_t *config, const option_t *op
     switch (option->kind) {
     case KIND_NUMBER:
         return apr_psprintf(p, "%" APR_INT64_T_FMT,
-                            (apr_int64_t)*(int64_t *)field_of(config, option));
+                            (apr_int64_t) * (int64_t *)field_of(config, option));
     case KIND_BOOL:
         return *(bool *)field_of(config, option) ? "1" : "0";
     case KIND_CHOICE:

@@ -42,9 +42,9 @@ typedef struct retrace_config_t {
     const char *gdb_path;
     const char *bubblewrap_path;
     const char *printers_dir;
-    const char *host_dirs;            /* absolute paths, separated by ':' */
+    const char *host_dirs; /* absolute paths, separated by ':' */
     const char *host_debug_dir;
-    const char *cgroup_path;          /* "" = this process's own group */
+    const char *cgroup_path; /* "" = this process's own group */
     int64_t max_parallel_tasks;
     int64_t max_queued_tasks;
     int64_t max_packed_mb;
@@ -55,9 +55,9 @@ typedef struct retrace_config_t {
     int64_t max_task_memory_mb;
     int64_t task_password_length;
     bool require_https;
-    int required_files;               /* retrace_required_t */
-    int environment;                  /* retrace_environment_t */
-    int dispatcher;                   /* retrace_dispatcher_t */
+    int required_files; /* retrace_required_t */
+    int environment;    /* retrace_environment_t */
+    int dispatcher;     /* retrace_dispatcher_t */
 } retrace_config_t;
 
 /**

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define NAME_MAX_BYTES 256
+#define UNFINISHED     ".new" /* ends the name of a file that is being written; "." begins it */
 
 apr_status_t retrace_fs_open_dir(int *pfd, int at, const char *name, retrace_error_t *err)
 {
@@ -107,8 +108,11 @@ apr_status_t retrace_fs_write_all(int fd, const void *data, apr_size_t length)
 static apr_status_t write_file(int dir, const char *name, const void *data, apr_size_t length,
                                mode_t mode, bool durable)
 {
-    int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode);
     apr_status_t rv;
+    int fd;
+
+    (void)unlinkat(dir, name, 0); /* of one who was killed: it may have another mode */
+    fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 
     if (fd < 0) {
         return errno;
@@ -130,8 +134,8 @@ apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr
     apr_status_t rv;
 
     /* One writer per file (whoever holds the lock of the task), so that the name needs no chance;
-     * what a killed writer left is overwritten. */
-    if (snprintf(temporary, sizeof(temporary), ".%s.new", name) >= (int)sizeof(temporary)) {
+     * what a killed writer left is replaced. */
+    if (snprintf(temporary, sizeof(temporary), ".%s" UNFINISHED, name) >= (int)sizeof(temporary)) {
         return retrace_fail(err, ENAMETOOLONG, "write %s", name);
     }
     rv = write_file(dir, temporary, data, length, mode, durable);
@@ -145,6 +149,37 @@ apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr
         (void)unlinkat(dir, temporary, 0);
         return retrace_fail(err, rv, "write %s", name);
     }
+    return APR_SUCCESS;
+}
+
+static bool is_unfinished(const char *name)
+{
+    size_t length = strlen(name);
+
+    return name[0] == '.' && length > strlen(UNFINISHED)
+        && strcmp(name + length - strlen(UNFINISHED), UNFINISHED) == 0;
+}
+
+apr_status_t retrace_fs_remove_unfinished(int dir, retrace_error_t *err)
+{
+    struct dirent *entry;
+    int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = fd < 0 ? NULL : fdopendir(fd);
+
+    if (listing == NULL) {
+        apr_status_t rv = errno;
+
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return retrace_fail(err, rv, "list a directory");
+    }
+    while ((entry = readdir(listing)) != NULL) {
+        if (is_unfinished(entry->d_name)) {
+            (void)unlinkat(dir, entry->d_name, 0);
+        }
+    }
+    (void)closedir(listing);
     return APR_SUCCESS;
 }
 

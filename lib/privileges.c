@@ -60,7 +60,7 @@ static bool reset_signals(void)
 
 static bool reset_limits(void)
 {
-    static const int resources[] = { RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE,
+    static const int resources[] = { RLIMIT_AS,     RLIMIT_CPU,   RLIMIT_DATA, RLIMIT_FSIZE,
                                      RLIMIT_NOFILE, RLIMIT_NPROC, RLIMIT_STACK };
     struct rlimit limit;
     size_t i;
@@ -147,11 +147,9 @@ bool retrace_privileges_are_dropped(uid_t uid, gid_t gid)
     gid_t eg;
     gid_t sg;
 
-    return uid != 0 && gid != 0
-        && getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid
+    return uid != 0 && gid != 0 && getresuid(&r, &e, &s) == 0 && r == uid && e == uid && s == uid
         && getresgid(&rg, &eg, &sg) == 0 && rg == gid && eg == gid && sg == gid
-        && getgroups(0, NULL) == 0 && has_no_capabilities()
-        && setgid(0) != 0 && setuid(0) != 0;
+        && getgroups(0, NULL) == 0 && has_no_capabilities() && setgid(0) != 0 && setuid(0) != 0;
 }
 
 bool retrace_privileges_drop(uid_t uid, gid_t gid)

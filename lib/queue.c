@@ -59,8 +59,7 @@ static apr_status_t list_ids(apr_array_header_t *ids, int directory, retrace_err
 }
 
 /* An entry's content: "<client> <bytes reserved>\n". */
-static bool read_entry(retrace_queue_entry_t *entry, int64_t *preserved, int directory,
-                       uint32_t id)
+static bool read_entry(retrace_queue_entry_t *entry, int64_t *preserved, int directory, uint32_t id)
 {
     retrace_id_text_t name = retrace_id_format(id);
     char text[RETRACE_CLIENT_MAX + 32];
@@ -317,8 +316,8 @@ static apr_status_t write_entry(const retrace_spool_t *spool, uint32_t id, const
     retrace_id_text_t name = retrace_id_format(id);
     char text[RETRACE_CLIENT_MAX + 32];
     int used = snprintf(text, sizeof(text), "%.63s %lld\n", client, (long long)length);
-    int fd = openat(spool->queue, name.text, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                    0640);
+    int fd =
+        openat(spool->queue, name.text, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640);
     apr_status_t rv;
 
     /* Nobody reads it before the upload is complete, but under the lock: no need to publish it. */
@@ -330,12 +329,23 @@ static apr_status_t write_entry(const retrace_spool_t *spool, uint32_t id, const
     return rv == APR_SUCCESS ? rv : retrace_fail(err, rv, "queue task %s", name.text);
 }
 
+static void close_reservation(const retrace_reservation_t *reservation)
+{
+    if (reservation->directory >= 0) {
+        (void)close(reservation->directory);
+    }
+    if (reservation->lock >= 0) {
+        (void)close(reservation->lock);
+    }
+}
+
 static apr_status_t make_reservation(retrace_reservation_t *reservation,
                                      const retrace_spool_t *spool, const char *client,
                                      int64_t length, retrace_error_t *err)
 {
     apr_status_t rv = make_directory(&reservation->id, spool, err);
 
+    reservation->directory = reservation->lock = -1;
     if (rv != APR_SUCCESS) {
         return rv;
     }
@@ -349,6 +359,7 @@ static apr_status_t make_reservation(retrace_reservation_t *reservation,
     }
     if (rv != APR_SUCCESS) {
         (void)retrace_queue_release(spool, reservation, NULL);
+        close_reservation(reservation);
     }
     return rv;
 }
@@ -457,7 +468,7 @@ apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, ret
     if (!retrace_task_is_final(retrace_spool_task_state(spool->root, task, id))) {
         if (!retrace_fs_is_locked(spool->root, RETRACE_FILE_DISPATCH_LOCK)) {
             /* Nobody runs it: a service manager only looks at queue/. */
-            (void)renameat(spool->running, name.text, spool->queue, name.text);
+            (void)retrace_queue_put_back(spool, id, NULL);
         }
         /* Opened for writing even if it is there: the close wakes a dispatcher that watches. */
         fd = openat(spool->running, name.text, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);

@@ -83,7 +83,8 @@ int retrace_queue_next(const apr_array_header_t *due, const apr_array_header_t *
 
 /** Move an entry from `queue/` to `running/`, back, or away. */
 apr_status_t retrace_queue_claim(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err);
-apr_status_t retrace_queue_put_back(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err);
+apr_status_t retrace_queue_put_back(const retrace_spool_t *spool, uint32_t id,
+                                    retrace_error_t *err);
 apr_status_t retrace_queue_remove(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err);
 
 /**

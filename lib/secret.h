@@ -9,9 +9,9 @@
 
 #include "lib/error.h"
 
-#define RETRACE_PASSWORD_MIN 22        /* characters of [a-zA-Z0-9]: 131 bits */
-#define RETRACE_PASSWORD_MAX 128       /* characters */
-#define RETRACE_SECRET_DIGEST_LEN 64   /* hexadecimal digits of a SHA-256 */
+#define RETRACE_PASSWORD_MIN      22  /* characters of [a-zA-Z0-9]: 131 bits */
+#define RETRACE_PASSWORD_MAX      128 /* characters */
+#define RETRACE_SECRET_DIGEST_LEN 64  /* hexadecimal digits of a SHA-256 */
 
 /** A digest as lower-case hexadecimal text, NUL included. */
 typedef struct retrace_secret_digest_t {

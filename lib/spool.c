@@ -166,27 +166,46 @@ static int format_line(char *line, size_t size, char level, const char *format, 
     return (int)used;
 }
 
-void retrace_spool_log(int task, char level, const char *format, ...)
+/* Adds a line if the log then has no more than `max` bytes. */
+static apr_status_t add_line(int task, off_t max, char level, const char *format, va_list args)
 {
     char line[LOG_LINE_MAX];
     struct stat info;
-    va_list args;
-    int length;
-    int fd;
+    apr_status_t rv = APR_ENOSPC;
+    int length = format_line(line, sizeof(line), level, format, args);
+    int fd = openat(task, RETRACE_FILE_WORKER_LOG,
+                    O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 
-    va_start(args, format);
-    length = format_line(line, sizeof(line), level, format, args);
-    va_end(args);
-    fd = openat(task, RETRACE_FILE_WORKER_LOG,
-                O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
     if (fd < 0) {
-        return;
+        return errno;
     }
-    /* A log that cannot be written must not fail the task: the backtrace is what counts. */
-    if (fstat(fd, &info) == 0 && info.st_size < RETRACE_LOG_MAX - LOG_LINE_MAX) {
-        (void)retrace_fs_write_all(fd, line, (apr_size_t)length);
+    if (fstat(fd, &info) == 0 && info.st_size + length <= max) {
+        rv = retrace_fs_write_all(fd, line, (apr_size_t)length);
     }
     (void)close(fd);
+    return rv;
+}
+
+void retrace_spool_log(int task, char level, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    /* A log that cannot be written must not fail the task: the backtrace is what counts. Room is left
+     * for the last line, which says how the task ended. */
+    (void)add_line(task, RETRACE_LOG_MAX - LOG_LINE_MAX, level, format, args);
+    va_end(args);
+}
+
+static apr_status_t add_last_line(int task, char level, const char *format, ...)
+{
+    va_list args;
+    apr_status_t rv;
+
+    va_start(args, format);
+    rv = add_line(task, RETRACE_LOG_MAX, level, format, args);
+    va_end(args);
+    return rv;
 }
 
 /* Returns once the log is complete under its final name and on the disk. */
@@ -198,10 +217,9 @@ static apr_status_t publish_log(int task, const char *reason, bool failed, retra
     if (retrace_fs_exists(task, RETRACE_FILE_LOG)) {
         return APR_SUCCESS;
     }
-    retrace_spool_log(task, failed ? 'E' : 'I', "%s", reason);
-    fd = openat(task, RETRACE_FILE_WORKER_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        /* The log could not even be made (disk full): the reason must still be told. */
+    if (add_last_line(task, failed ? 'E' : 'I', "%s", reason) != APR_SUCCESS
+        || (fd = openat(task, RETRACE_FILE_WORKER_LOG, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) < 0) {
+        /* The log could not be continued: the reason must still be told. */
         return retrace_fs_replace(task, RETRACE_FILE_LOG, reason, strlen(reason), 0640, true, err);
     }
     rc = fsync(fd);
@@ -254,7 +272,7 @@ apr_status_t retrace_spool_clean(int task, retrace_error_t *err, apr_pool_t *scr
     for (i = 0; i < sizeof(leftovers) / sizeof(leftovers[0]) && rv == APR_SUCCESS; i++) {
         rv = retrace_fs_remove(task, leftovers[i], err);
     }
-    return rv;
+    return rv == APR_SUCCESS ? retrace_fs_remove_unfinished(task, err) : rv;
 }
 
 retrace_task_type_t retrace_spool_task_type(int task, apr_pool_t *scratch)

@@ -30,16 +30,16 @@
 #define RETRACE_FILE_BOOT_ID    "boot_id"    /* the boot in which the crash data was written */
 #define RETRACE_FILE_ATTEMPTS   "attempts"   /* how often it was started */
 
-#define RETRACE_FILE_CANCEL     "cancel"     /* its owner wants it ended */
+#define RETRACE_FILE_CANCEL "cancel" /* its owner wants it ended */
 
-#define RETRACE_DIR_INCOMING    ".incoming"
-#define RETRACE_DIR_QUEUE       "queue"
-#define RETRACE_DIR_RUNNING     "running"
-#define RETRACE_DIR_COUNTS      "counts"
-#define RETRACE_FILE_QUEUE_LOCK "queue.lock"
-#define RETRACE_FILE_DISPATCH_LOCK "dispatch.lock"
-#define RETRACE_FILE_HEARTBEAT  "heartbeat"
-#define RETRACE_FILE_SANDBOX_OK "sandbox_ok" /* the boot in which the self-test succeeded */
+#define RETRACE_DIR_INCOMING          ".incoming"
+#define RETRACE_DIR_QUEUE             "queue"
+#define RETRACE_DIR_RUNNING           "running"
+#define RETRACE_DIR_COUNTS            "counts"
+#define RETRACE_FILE_QUEUE_LOCK       "queue.lock"
+#define RETRACE_FILE_DISPATCH_LOCK    "dispatch.lock"
+#define RETRACE_FILE_HEARTBEAT        "heartbeat"
+#define RETRACE_FILE_SANDBOX_OK       "sandbox_ok" /* the boot in which the self-test succeeded */
 #define RETRACE_FILE_DISPATCHER_ERROR "dispatcher_error"
 
 #define RETRACE_HEARTBEAT_S       10 /* the dispatcher touches the heartbeat this often */
@@ -47,7 +47,7 @@
 
 #define RETRACE_BACKTRACE_MAX (16 * 1024 * 1024) /* bytes that are stored and served */
 #define RETRACE_LOG_MAX       (4 * 1024 * 1024)
-#define RETRACE_SMALL_MAX     4096               /* bytes of password, type, status, … */
+#define RETRACE_SMALL_MAX     4096 /* bytes of password, type, status, … */
 
 /** The spool's directories, open for one who may write there. */
 typedef struct retrace_spool_t {
@@ -114,7 +114,7 @@ apr_status_t retrace_spool_finish(int task, const char *backtrace, apr_size_t le
 
 /**
  * Remove what only the run needed: crash data (kept for RETRACE_TASK_DEBUG and the interactive
- * types), the attempt's directories, the live log. Call after retrace_spool_finish.
+ * types), the number of attempts, the live log, files that were not finished. Call after retrace_spool_finish.
  */
 apr_status_t retrace_spool_clean(int task, retrace_error_t *err, apr_pool_t *scratch);
 

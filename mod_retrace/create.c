@@ -24,12 +24,12 @@ APLOG_USE_MODULE(retrace);
 #define GO_WAIT_MS      30000  /* for the helper's first line: a locked queue is the only delay */
 #define VERDICT_WAIT_MS 300000 /* for its second: what the pipe holds may unpack to a lot */
 #define READ_BYTES      65536
-#define WAKE_MS         1000   /* between two looks at the clock while the client says nothing */
-#define LENGTH_DIGITS   18     /* of Content-Length; longer numbers overflow */
+#define WAKE_MS         1000 /* between two looks at the clock while the client says nothing */
+#define LENGTH_DIGITS   18   /* of Content-Length; longer numbers overflow */
 
 /* What is needed to decide, taken from the headers once. */
 typedef struct upload_t {
-    apr_int64_t length; /* -1: none, or chunked; -2: malformed */
+    apr_int64_t length;  /* -1: none, or chunked; -2: malformed */
     const char *content; /* lower case, without parameters; NULL: none */
     retrace_task_type_t type;
     bool managed;
@@ -37,7 +37,10 @@ typedef struct upload_t {
 } upload_t;
 
 static const char *const content_types[] = {
-    "application/x-xz-compressed-tar", "application/x-xz", "application/x-gzip", "application/gzip",
+    "application/x-xz-compressed-tar",
+    "application/x-xz",
+    "application/x-gzip",
+    "application/gzip",
     "application/x-tar",
 };
 
@@ -93,8 +96,9 @@ static void read_headers(upload_t *upload, request_rec *r)
 static int refuse_length(request_rec *r, const char *what, apr_int64_t limit, const char *unit)
 {
     return mr_reply_refusal(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                            apr_psprintf(r->pool, "The upload is larger than %s of %" APR_INT64_T_FMT
-                                         " %s.", what, limit, unit));
+                            apr_psprintf(r->pool,
+                                         "The upload is larger than %s of %" APR_INT64_T_FMT " %s.",
+                                         what, limit, unit));
 }
 
 /* The order is the wire contract (API.md). @return DECLINED when nothing speaks against it */
@@ -146,8 +150,8 @@ static int reply_verdict(request_rec *r, const char *line)
     const char *sentence = strchr(line, ' ');
 
     if (status < 400 || status > 599 || sentence == NULL || sentence[1] == '\0') {
-        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0007)
-                      "the helper answered out of protocol");
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      RETRACE_LOGNO(0007) "the helper answered out of protocol");
         return mr_reply_refusal(r, HTTP_INTERNAL_SERVER_ERROR, "The server failed.");
     }
     return mr_reply_refusal(r, status, apr_pstrdup(r->pool, sentence + 1));
@@ -165,8 +169,10 @@ static int reply_no_verdict(request_rec *r, mr_helper_t *helper)
     mr_helper_close_input(helper);
     code = mr_helper_wait(helper);
     (void)mr_helper_start(&sweeper, server, "sweep", 0, false, &err, r->pool);
-    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0008)
-                  "retrace-helper receive ended with code %d and without a verdict", code);
+    ap_log_rerror(
+        APLOG_MARK, APLOG_ERR, 0, r,
+        RETRACE_LOGNO(0008) "retrace-helper receive ended with code %d and without a verdict",
+        code);
     return mr_reply_refusal(r, HTTP_INTERNAL_SERVER_ERROR,
                             "The server could not receive the upload; send it again.");
 }

@@ -11,14 +11,15 @@
 #include "lib/error.h"
 #include "mod_retrace/mod_retrace.h"
 
-#define MR_HELPER_REAP_MS 5000 /* waited for a helper that should have ended; then it is swept later */
+#define MR_HELPER_REAP_MS                                                                          \
+    5000 /* waited for a helper that should have ended; then it is swept later */
 #define MR_HELPER_LINE_MAX 512 /* bytes of one of its lines, with the newline */
 
 /** A helper with its pipes; both are closed with the pool, and the process is reaped then. */
 typedef struct mr_helper_t {
     pid_t pid;
-    int to;      /* its standard input; -1: /dev/null */
-    int from;    /* its standard output */
+    int to;                        /* its standard input; -1: /dev/null */
+    int from;                      /* its standard output */
     char line[MR_HELPER_LINE_MAX]; /* what mr_helper_read_line read last */
     size_t ahead;                  /* bytes of the next line that came along with it */
     mr_server_t *server;

@@ -16,15 +16,10 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mr_route_handle, NULL, NULL, APR_HOOK_MIDDLE);
 }
 
-module AP_MODULE_DECLARE_DATA __attribute__((visibility("default"))) retrace_module = {
-    STANDARD20_MODULE_STUFF,
-    mr_location_create,
-    mr_location_merge,
-    mr_server_create,
-    mr_server_merge,
-    mr_directives,
-    register_hooks,
+module AP_MODULE_DECLARE_DATA __attribute__((visibility("default")))
+retrace_module = { STANDARD20_MODULE_STUFF, mr_location_create, mr_location_merge, mr_server_create,
+                   mr_server_merge,         mr_directives,      register_hooks,
 #if defined(AP_MODULE_FLAG_NONE)
-    AP_MODULE_FLAG_NONE
+                   AP_MODULE_FLAG_NONE
 #endif
 };

@@ -17,16 +17,16 @@
 
 /** What one httpd child remembers between requests. */
 typedef struct mr_child_t {
-    apr_thread_mutex_t *mutex;  /* guards the rest; NULL before the child runs */
+    apr_thread_mutex_t *mutex;   /* guards the rest; NULL before the child runs */
     apr_array_header_t *helpers; /* of pid_t: ended or about to, not reaped yet */
-    apr_time_t last_start;      /* when a stale heartbeat last made us call `start` */
+    apr_time_t last_start;       /* when a stale heartbeat last made us call `start` */
 } mr_child_t;
 
 /** One for the whole server: RetraceConfig is global. */
 typedef struct mr_server_t {
-    const char *config_path;         /* RetraceConfig */
-    const retrace_config_t *config;  /* its content; set by check_config */
-    bool is_used;                    /* some <Location> says Retrace On */
+    const char *config_path;        /* RetraceConfig */
+    const retrace_config_t *config; /* its content; set by check_config */
+    bool is_used;                   /* some <Location> says Retrace On */
     mr_child_t child;
 } mr_server_t;
 

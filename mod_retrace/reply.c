@@ -10,7 +10,6 @@
 #include <string.h>
 #include <unistd.h>
 
-
 APLOG_USE_MODULE(retrace);
 
 static void set_headers(request_rec *r, int status, apr_off_t length)

@@ -16,8 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-
 APLOG_USE_MODULE(retrace);
+
+#define NO_SETUID                                                                                  \
+    "httpd runs with NoNewPrivileges, so that the setuid helper cannot work: set "                 \
+    "NoNewPrivileges=no for its service"
 
 #define CHECK_WAIT_MS 10000
 #define ANSWER_MAX    8192 /* bytes of its line: a path and two numbers */
@@ -115,7 +118,8 @@ static apr_status_t ask_helper(mr_server_t *server, server_rec *s, retrace_error
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, APR_EGENERAL,
                             "%s refuses with exit code %d; retrace-helper(8) says why and how to "
-                            "mend it", path, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
+                            "mend it",
+                            path, WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     }
     return same_file(answer, server, err, p);
 }
@@ -134,9 +138,7 @@ static bool can_read_settings(mr_server_t *server, apr_pool_t *pconf, server_rec
 static bool can_use_setuid(server_rec *s)
 {
     if (has_no_new_privileges()) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0004)
-                     "httpd runs with NoNewPrivileges, so that the setuid helper cannot work: set "
-                     "NoNewPrivileges=no for its service");
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, RETRACE_LOGNO(0004) "%s", NO_SETUID);
         return false;
     }
     return true;

@@ -29,7 +29,8 @@ static bool password_matches(request_rec *r, int task)
 
     if (sent == NULL
         || retrace_fs_read(&stored, &length, task, RETRACE_FILE_PASSWORD, RETRACE_SMALL_MAX, NULL,
-                           r->pool) != APR_SUCCESS) {
+                           r->pool)
+            != APR_SUCCESS) {
         return false;
     }
     return retrace_secret_matches(stored, length, sent);
@@ -81,7 +82,7 @@ static bool heartbeat_is_stale(int root)
     /* In both directions: somebody may have set the clock back. */
     return fstatat(root, RETRACE_FILE_HEARTBEAT, &info, AT_SYMLINK_NOFOLLOW) != 0
         || llabs((long long)(apr_time_sec(apr_time_now()) - info.st_mtime))
-            > RETRACE_HEARTBEAT_STALE_S;
+        > RETRACE_HEARTBEAT_STALE_S;
 }
 
 /* Each child tries at most once in START_PAUSE_S, however many clients ask. */

@@ -62,7 +62,7 @@ static apr_status_t read_all(char **ptext, apr_file_t *from, apr_pool_t *p)
 static apr_status_t capture(char **ptext, const char *const *argv, retrace_error_t *err,
                             apr_pool_t *scratch)
 {
-    static const char *const nothing[] = {NULL};
+    static const char *const nothing[] = { NULL };
     apr_procattr_t *attr = NULL;
     apr_proc_t process;
     apr_exit_why_e why = APR_PROC_EXIT;

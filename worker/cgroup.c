@@ -15,8 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PROCS "cgroup.procs"
-#define KILL_MS 2000 /* how long killed processes may take to be gone */
+#define PROCS     "cgroup.procs"
+#define KILL_MS   2000 /* how long killed processes may take to be gone */
 #define KILL_STEP 2
 
 struct worker_cgroup_t {
@@ -84,7 +84,7 @@ static int kill_once(const worker_cgroup_t *group)
 /* A fork bomb is faster than reading a list of its processes: in v1 it is frozen for that time. */
 static void kill_all(const worker_cgroup_t *group)
 {
-    const struct timespec step = {0, KILL_STEP * 1000000};
+    const struct timespec step = { 0, KILL_STEP * 1000000 };
     int freezer = group->dirs[CGROUP_FREEZER];
     int waited;
 
@@ -108,14 +108,14 @@ static void kill_all(const worker_cgroup_t *group)
 /* A process leaves the list a moment before its group may go. */
 static void remove_dirs(const worker_cgroup_t *group)
 {
-    const struct timespec step = {0, KILL_STEP * 1000000};
+    const struct timespec step = { 0, KILL_STEP * 1000000 };
     int i;
 
     for (i = 0; i < CGROUP_DIRS; i++) {
         int waited = 0;
 
-        while (group->parents[i] >= 0 && waited < KILL_MS &&
-               unlinkat(group->parents[i], group->name, AT_REMOVEDIR) != 0 && errno == EBUSY) {
+        while (group->parents[i] >= 0 && waited < KILL_MS
+               && unlinkat(group->parents[i], group->name, AT_REMOVEDIR) != 0 && errno == EBUSY) {
             nanosleep(&step, NULL);
             waited += KILL_STEP;
         }
@@ -333,7 +333,8 @@ bool worker_cgroup_enter(const worker_cgroup_t *group, pid_t pid)
     do {
         digits[--at] = (char)('0' + pid % 10);
         pid /= 10;
-    } while (pid > 0);
+    }
+    while (pid > 0);
     for (i = 0; i < CGROUP_DIRS; i++) {
         if (group->procs[i] >= 0 && write(group->procs[i], digits + at, sizeof(digits) - at) < 0) {
             return false;

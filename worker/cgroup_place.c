@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define OWN_GROUP "/proc/self/cgroup"
+#define OWN_GROUP   "/proc/self/cgroup"
 #define SUPERVISORS "supervisors" /* group of the processes that make groups, see make_room */
 
 const worker_cgroup_kind_t worker_cgroup_v1 = {
-    .controllers = {"memory", "pids", "freezer"},
+    .controllers = { "memory", "pids", "freezer" },
     .memory_limit = "memory.limit_in_bytes",
     .memory_no_swap = "memory.memsw.limit_in_bytes",
     .memory_peak = "memory.max_usage_in_bytes",
@@ -25,7 +25,7 @@ const worker_cgroup_kind_t worker_cgroup_v1 = {
 };
 
 const worker_cgroup_kind_t worker_cgroup_v2 = {
-    .controllers = {""},
+    .controllers = { "" },
     .memory_limit = "memory.max",
     .memory_no_swap = "memory.swap.max",
     .memory_no_swap_value = "0",
@@ -82,15 +82,14 @@ static bool has_controllers(const char *dir, const char *name, apr_pool_t *p)
 {
     char words[512];
 
-    return worker_cgroup_read(words, sizeof(words), AT_FDCWD,
-                              apr_pstrcat(p, dir, "/", name, NULL)) &&
-           worker_cgroup_has_word(words, "memory") && worker_cgroup_has_word(words, "pids");
+    return worker_cgroup_read(words, sizeof(words), AT_FDCWD, apr_pstrcat(p, dir, "/", name, NULL))
+        && worker_cgroup_has_word(words, "memory") && worker_cgroup_has_word(words, "pids");
 }
 
 static bool enable_controllers(const char *dir, apr_pool_t *p)
 {
-    return has_controllers(dir, "cgroup.subtree_control", p) ||
-           worker_cgroup_write(AT_FDCWD, apr_pstrcat(p, dir, "/cgroup.subtree_control", NULL),
+    return has_controllers(dir, "cgroup.subtree_control", p)
+        || worker_cgroup_write(AT_FDCWD, apr_pstrcat(p, dir, "/cgroup.subtree_control", NULL),
                                "+memory +pids");
 }
 

@@ -14,18 +14,16 @@
 
 #include "lib/error.h"
 
-#define WORKER_CORE_MAX_THREADS  16384   /* threads listed; more are counted only */
-#define WORKER_CORE_MAX_MODULES  4096    /* mapped files; more are an error */
-#define WORKER_CORE_MAX_SEGMENTS 262144  /* program headers, entries of NT_FILE; more: an error */
+#define WORKER_CORE_MAX_THREADS  16384  /* threads listed; more are counted only */
+#define WORKER_CORE_MAX_MODULES  4096   /* mapped files; more are an error */
+#define WORKER_CORE_MAX_SEGMENTS 262144 /* program headers, entries of NT_FILE; more: an error */
 #define WORKER_CORE_MAX_NOTES    (64 * 1024 * 1024) /* bytes of PT_NOTE that are read */
-#define WORKER_CORE_MAX_PATH     4096    /* bytes of a path in NT_FILE; longer is an error */
-#define WORKER_BUILD_ID_MIN      8       /* bytes; shorter ones are ignored */
-#define WORKER_BUILD_ID_MAX      64      /* bytes; longer ones are ignored */
+#define WORKER_CORE_MAX_PATH     4096 /* bytes of a path in NT_FILE; longer is an error */
 
 /** One file that was mapped into the crashed process. Strings are never NULL unless said so. */
 typedef struct worker_module_t {
-    const char *path;            /* from NT_FILE as it came: untrusted, to compare and print only */
-    uint64_t start;              /* lowest and one past the highest mapped address */
+    const char *path; /* from NT_FILE as it came: untrusted, to compare and print only */
+    uint64_t start;   /* lowest and one past the highest mapped address */
     uint64_t end;
     const char *build_id;        /* lower-case hexadecimal; NULL when the core does not hold it */
     bool is_elf;                 /* its first page is in the core and is an ELF header */
@@ -37,7 +35,7 @@ typedef struct worker_module_t {
 } worker_module_t;
 
 typedef struct worker_core_t {
-    unsigned int machine;        /* EM_* of the ELF header */
+    unsigned int machine; /* EM_* of the ELF header */
     bool is_64bit;
     bool is_big_endian;
     const char *arch;            /* name as packages use it: x86_64, i386, aarch64, armhfp, ppc64le,
@@ -56,7 +54,7 @@ typedef struct worker_core_t {
     unsigned int thread_count;   /* may exceed the array */
     apr_array_header_t *modules; /* of worker_module_t, by start address; the vdso is not one */
     const worker_module_t *program; /* the executable: the module with AT_PHDR; NULL unknown */
-    bool is_truncated;           /* the file ends before its last segment does */
+    bool is_truncated;              /* the file ends before its last segment does */
 } worker_core_t;
 
 /**

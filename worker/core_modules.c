@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_PAGE 4096           /* bytes of a mapping that are read at once */
-#define IMAGE_MAX_SEGMENTS 128    /* program headers of a mapped file; more: no build-id */
-#define IMAGE_MAX_NOTES 16384     /* bytes of one note segment of a mapped file; more: ignored */
-#define IMAGE_MAX_NOTE_SEGMENTS 8 /* that are looked at */
+#define IMAGE_PAGE              4096  /* bytes of a mapping that are read at once */
+#define IMAGE_MAX_SEGMENTS      128   /* program headers of a mapped file; more: no build-id */
+#define IMAGE_MAX_NOTES         16384 /* bytes of one note segment of a mapped file; more: ignored */
+#define IMAGE_MAX_NOTE_SEGMENTS 8     /* that are looked at */
 
 /** One entry of NT_FILE. */
 typedef struct mapping_t {
@@ -104,8 +104,8 @@ static apr_status_t read_image(void *baton, uint64_t where, void *buffer, size_t
 {
     image_t *image = baton;
 
-    if (where >= image->start && where - image->start <= image->page_size &&
-        size <= image->page_size - (where - image->start)) {
+    if (where >= image->start && where - image->start <= image->page_size
+        && size <= image->page_size - (where - image->start)) {
         memcpy(buffer, image->page + (where - image->start), size);
         return APR_SUCCESS;
     }
@@ -137,12 +137,13 @@ static void take_image_notes(worker_module_t *module, image_t *image, uint64_t a
     worker_elf_note_t note;
     size_t cursor = 0;
 
-    if (segment->filesz > sizeof(bytes) ||
-        read_image(image, address, bytes, (size_t)segment->filesz) != APR_SUCCESS) {
+    if (segment->filesz > sizeof(bytes)
+        || read_image(image, address, bytes, (size_t)segment->filesz) != APR_SUCCESS) {
         return;
     }
     while (worker_elf_note_next(&note, &cursor, &image->elf, bytes, (size_t)segment->filesz,
-                                segment->align) == WORKER_ELF_NEXT) {
+                                segment->align)
+           == WORKER_ELF_NEXT) {
         if (module->build_id == NULL) {
             module->build_id = worker_elf_note_build_id(&note, p);
         }
@@ -170,9 +171,9 @@ static void extend_image(image_t *image, const worker_elf_segment_t *segment, ui
 {
     uint64_t end;
 
-    if (!__builtin_sub_overflow(segment->vaddr, link_base, &end) &&
-        !__builtin_add_overflow(end, segment->memsz, &end) &&
-        !__builtin_add_overflow(end, image->start, &end) && end > image->end) {
+    if (!__builtin_sub_overflow(segment->vaddr, link_base, &end)
+        && !__builtin_add_overflow(end, segment->memsz, &end)
+        && !__builtin_add_overflow(end, image->start, &end) && end > image->end) {
         image->end = end;
     }
 }
@@ -186,8 +187,8 @@ static void describe_image(worker_module_t *module, image_t *image, worker_core_
     int note_segments = 0;
     uint64_t i;
 
-    if (image->elf.phnum > IMAGE_MAX_SEGMENTS ||
-        worker_elf_segments(&segments, &image->elf, reader->scratch) != APR_SUCCESS) {
+    if (image->elf.phnum > IMAGE_MAX_SEGMENTS
+        || worker_elf_segments(&segments, &image->elf, reader->scratch) != APR_SUCCESS) {
         return;
     }
     link_base = find_link_base(segments, image->elf.phnum);
@@ -314,10 +315,10 @@ static apr_status_t read_files(worker_core_reader_t *reader)
     }
     names = numbers + (size_t)count * 3 * word;
     for (i = 0; i < count; i++, numbers += 3 * word) {
-        mapping_t mapping = {.path = "",
-                             .start = worker_elf_number(&reader->elf, numbers, word),
-                             .end = worker_elf_number(&reader->elf, numbers + word, word),
-                             .page = worker_elf_number(&reader->elf, numbers + 2 * word, word)};
+        mapping_t mapping = { .path = "",
+                              .start = worker_elf_number(&reader->elf, numbers, word),
+                              .end = worker_elf_number(&reader->elf, numbers + word, word),
+                              .page = worker_elf_number(&reader->elf, numbers + 2 * word, word) };
         apr_status_t rv;
 
         if (mapping.start >= mapping.end) {

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The notes of a core dump: how notes follow one another, and what the kernel writes into those
- * that matter here. Layouts depend on the class alone for every architecture in core.h; offsets
+/* The notes of a core dump: what the kernel writes into those that matter here. Layouts depend on the class alone for every architecture in core.h; offsets
  * are those of struct elf_prstatus and elf_prpsinfo (linux/elfcore.h, compat_binfmt_elf.c) and of
  * siginfo_t (asm-generic/siginfo.h). */
 #include "worker/core_private.h"
@@ -9,91 +8,12 @@
 #include <signal.h>
 #include <string.h>
 
-#define NOTE_HEADER_SIZE 12 /* bytes: size of the owner, size of the content, type */
+#define NT_FDO_PACKAGING    0xcafe1a7e
+#define PACKAGE_MAX_VALUE   256 /* bytes of a name or a value; longer ones void the note */
+#define PACKAGE_MAX_MEMBERS 32  /* more void the note */
 
-#define NT_FDO_PACKAGING 0xcafe1a7e
-#define PACKAGE_MAX_VALUE 256  /* bytes of a name or a value; longer ones void the note */
-#define PACKAGE_MAX_MEMBERS 32 /* more void the note */
-
-#define COMMAND_SIZE 16   /* bytes of pr_fname */
+#define COMMAND_SIZE   16 /* bytes of pr_fname */
 #define ARGUMENTS_SIZE 80 /* bytes of pr_psargs */
-
-/* --- Notes in general --- */
-
-/* Round up to the padding of notes; false when that wraps around. */
-static bool pad(size_t *pposition, size_t padding)
-{
-    size_t sum;
-
-    if (__builtin_add_overflow(*pposition, padding - 1, &sum)) {
-        return false;
-    }
-    *pposition = sum - sum % padding;
-    return true;
-}
-
-worker_elf_step_t worker_elf_note_next(worker_elf_note_t *note, size_t *pcursor,
-                                       const worker_elf_t *elf, const unsigned char *bytes,
-                                       size_t size, uint64_t align)
-{
-    size_t padding = align == 8 ? 8 : 4;
-    size_t at = *pcursor;
-    size_t content;
-    size_t end;
-
-    if (at > size || size - at < NOTE_HEADER_SIZE) {
-        return WORKER_ELF_END;
-    }
-    note->owner_size = (size_t)worker_elf_number(elf, bytes + at, 4);
-    note->size = (size_t)worker_elf_number(elf, bytes + at + 4, 4);
-    note->type = (unsigned int)worker_elf_number(elf, bytes + at + 8, 4);
-    if (__builtin_add_overflow(at + NOTE_HEADER_SIZE, note->owner_size, &content) ||
-        !pad(&content, padding) || __builtin_add_overflow(content, note->size, &end) ||
-        end > size) {
-        return WORKER_ELF_BROKEN;
-    }
-    note->owner = bytes + at + NOTE_HEADER_SIZE;
-    note->content = bytes + content;
-    /* The last note may lack its padding. */
-    *pcursor = pad(&end, padding) && end < size ? end : size;
-    return WORKER_ELF_NEXT;
-}
-
-bool worker_elf_note_is(const worker_elf_note_t *note, const char *owner, unsigned int type)
-{
-    size_t length = strlen(owner);
-
-    return note->type == type &&
-           (note->owner_size == length ||
-            (note->owner_size == length + 1 && note->owner[length] == '\0')) &&
-           memcmp(note->owner, owner, length) == 0;
-}
-
-const char *worker_elf_hex(const unsigned char *bytes, size_t size, apr_pool_t *p)
-{
-    static const char digits[] = "0123456789abcdef";
-    char *text;
-    size_t i;
-
-    if (size < WORKER_BUILD_ID_MIN || size > WORKER_BUILD_ID_MAX) {
-        return NULL;
-    }
-    text = apr_palloc(p, size * 2 + 1);
-    for (i = 0; i < size; i++) {
-        text[i * 2] = digits[bytes[i] >> 4];
-        text[i * 2 + 1] = digits[bytes[i] & 15];
-    }
-    text[size * 2] = '\0';
-    return text;
-}
-
-const char *worker_elf_note_build_id(const worker_elf_note_t *note, apr_pool_t *p)
-{
-    if (!worker_elf_note_is(note, ELF_NOTE_GNU, NT_GNU_BUILD_ID)) {
-        return NULL;
-    }
-    return worker_elf_hex(note->content, note->size, p);
-}
 
 /* --- Text --- */
 
@@ -101,7 +21,7 @@ const char *worker_elf_note_build_id(const worker_elf_note_t *note, apr_pool_t *
  * Overlong forms, surrogates and what lies beyond U+10FFFF are none (RFC 3629). */
 static size_t measure_character(const unsigned char *bytes, size_t size)
 {
-    static const uint32_t lowest[] = {0, 0, 0xa0, 0x800, 0x10000};
+    static const uint32_t lowest[] = { 0, 0, 0xa0, 0x800, 0x10000 };
     uint32_t code = bytes[0];
     size_t length = code < 0xe0 ? 2 : code < 0xf0 ? 3 : 4;
     size_t i;
@@ -209,8 +129,9 @@ static apr_status_t read_prpsinfo(worker_core_reader_t *reader, const worker_elf
 
 static bool has_fault_address(int number, int code)
 {
-    return code > 0 && (number == SIGSEGV || number == SIGBUS || number == SIGILL ||
-                        number == SIGFPE || number == SIGTRAP);
+    return code > 0
+        && (number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE
+            || number == SIGTRAP);
 }
 
 static bool is_sent_by_process(int code)
@@ -279,8 +200,8 @@ static const struct {
     unsigned int type;
     apr_status_t (*take)(worker_core_reader_t *reader, const worker_elf_note_t *note);
 } note_readers[] = {
-    {NT_PRSTATUS, read_prstatus}, {NT_PRPSINFO, read_prpsinfo}, {NT_SIGINFO, read_siginfo},
-    {NT_AUXV, read_auxv},         {NT_FILE, keep_files},
+    { NT_PRSTATUS, read_prstatus }, { NT_PRPSINFO, read_prpsinfo }, { NT_SIGINFO, read_siginfo },
+    { NT_AUXV, read_auxv },         { NT_FILE, keep_files },
 };
 
 static apr_status_t take_note(worker_core_reader_t *reader, const worker_elf_note_t *note)
@@ -336,11 +257,11 @@ static const struct {
     const char *key;
     size_t field;
 } package_members[] = {
-    {"type", offsetof(worker_module_t, package_type)},
-    {"name", offsetof(worker_module_t, package_name)},
-    {"version", offsetof(worker_module_t, package_version)},
-    {"architecture", offsetof(worker_module_t, package_arch)},
-    {"osCpe", offsetof(worker_module_t, package_os_cpe)},
+    { "type", offsetof(worker_module_t, package_type) },
+    { "name", offsetof(worker_module_t, package_name) },
+    { "version", offsetof(worker_module_t, package_version) },
+    { "architecture", offsetof(worker_module_t, package_arch) },
+    { "osCpe", offsetof(worker_module_t, package_os_cpe) },
 };
 
 static void skip_space(json_t *json)

@@ -42,9 +42,9 @@ apr_status_t worker_gdb_prepare(worker_sandbox_t *sandbox, const worker_gdb_plan
     }
     if (plan->printers != NULL) {
         APR_ARRAY_PUSH(binds, worker_bind_t) =
-            (worker_bind_t){plan->printers, WORKER_GDB_AT_PRINTERS};
+            (worker_bind_t){ plan->printers, WORKER_GDB_AT_PRINTERS };
     }
-    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){plan->core, WORKER_GDB_AT_CORE};
+    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ plan->core, WORKER_GDB_AT_CORE };
     if (plan->binds != NULL) {
         apr_array_cat(binds, plan->binds);
     }
@@ -85,9 +85,9 @@ static apr_status_t run_once(worker_gdb_output_t *output, const worker_gdb_plan_
 /* gdb 8.2 takes the flag -c for the command of each thread. */
 static bool is_too_old(const worker_gdb_output_t *output)
 {
-    return output->run->end == WORKER_SANDBOX_EXITED &&
-           strchr(output->sections[WORKER_GDB_BACKTRACE], '#') == NULL &&
-           strstr(output->run->messages, "Undefined command: \"-c\"") != NULL;
+    return output->run->end == WORKER_SANDBOX_EXITED
+        && strchr(output->sections[WORKER_GDB_BACKTRACE], '#') == NULL
+        && strstr(output->run->messages, "Undefined command: \"-c\"") != NULL;
 }
 
 apr_status_t worker_gdb_run(worker_gdb_output_t **poutput, const worker_gdb_plan_t *plan,

@@ -12,9 +12,9 @@
 #include "worker/sandbox.h"
 
 #define WORKER_SYSROOT         "/sysroot"
-#define WORKER_GDB_FRAMES      2048             /* set backtrace limit */
-#define WORKER_GDB_ELEMENTS    200              /* set print elements */
-#define WORKER_GDB_VALUE_BYTES 65536            /* set max-value-size */
+#define WORKER_GDB_FRAMES      2048                        /* set backtrace limit */
+#define WORKER_GDB_ELEMENTS    200                         /* set print elements */
+#define WORKER_GDB_VALUE_BYTES 65536                       /* set max-value-size */
 #define WORKER_GDB_OUTPUT      (INT64_C(16) * 1024 * 1024) /* bytes of its standard output */
 
 typedef enum worker_gdb_section_t {
@@ -28,24 +28,24 @@ typedef enum worker_gdb_section_t {
 } worker_gdb_section_t;
 
 typedef struct worker_gdb_plan_t {
-    const char *gdb;                   /* path of gdb on this machine */
-    const char *bubblewrap;            /* path of bwrap */
-    const char *core;                  /* path of the core on this machine */
-    const char *program;               /* the executable's path below WORKER_SYSROOT; NULL unknown */
-    const apr_array_header_t *binds;   /* of worker_bind_t: the environment's files, targets below
+    const char *gdb;                 /* path of gdb on this machine */
+    const char *bubblewrap;          /* path of bwrap */
+    const char *core;                /* path of the core on this machine */
+    const char *program;             /* the executable's path below WORKER_SYSROOT; NULL unknown */
+    const apr_array_header_t *binds; /* of worker_bind_t: the environment's files, targets below
                                           WORKER_SYSROOT */
-    const apr_array_header_t *links;   /* of worker_link_t */
-    const char *printers;              /* directory of the libstdc++ printers (the one that holds
+    const apr_array_header_t *links; /* of worker_link_t */
+    const char *printers;            /* directory of the libstdc++ printers (the one that holds
                                           libstdcxx/); NULL for none */
     worker_sandbox_limits_t limits;
-    worker_cgroup_t *cgroup;           /* NULL: rlimits only */
+    worker_cgroup_t *cgroup; /* NULL: rlimits only */
 } worker_gdb_plan_t;
 
 typedef struct worker_gdb_output_t {
     /** Text of each section: valid UTF-8, no control characters but newline and tab; "" when gdb
      * did not get that far. */
     const char *sections[WORKER_GDB_SECTIONS];
-    const char *messages;              /* gdb's complaints, without those that say nothing */
+    const char *messages; /* gdb's complaints, without those that say nothing */
     const worker_sandbox_result_t *run;
 } worker_gdb_output_t;
 

@@ -8,14 +8,14 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "worker/core_private.h"
+#include "worker/elf_decode.h"
 
-#define FILE_MAX_SEGMENTS 65534 /* more would need PN_XNUM, which only cores do */
-#define FILE_MAX_SECTIONS 65536 /* more are an error */
-#define FILE_MAX_NAMES 1048576  /* bytes of section names; more are an error */
-#define FILE_MAX_DYNAMIC 65536  /* bytes of the dynamic section; more are an error */
-#define FILE_MAX_NOTES 1048576  /* bytes of one note section; longer ones are ignored */
-#define FILE_MAX_TEXT 4096      /* bytes of a name or path; longer is an error */
+#define FILE_MAX_SEGMENTS 65534   /* more would need PN_XNUM, which only cores do */
+#define FILE_MAX_SECTIONS 65536   /* more are an error */
+#define FILE_MAX_NAMES    1048576 /* bytes of section names; more are an error */
+#define FILE_MAX_DYNAMIC  65536   /* bytes of the dynamic section; more are an error */
+#define FILE_MAX_NOTES    1048576 /* bytes of one note section; longer ones are ignored */
+#define FILE_MAX_TEXT     4096    /* bytes of a name or path; longer is an error */
 
 typedef struct section_t {
     const char *name; /* "" if its position is out of the table of names */
@@ -141,8 +141,9 @@ static apr_status_t read_sections(reader_t *reader)
 
         decode_section(section, elf, table + i * worker_elf_section_size(elf));
         /* A download that stopped early shows here. */
-        if (has_content(section) && (section->offset > reader->source.size ||
-                                     section->size > reader->source.size - section->offset)) {
+        if (has_content(section)
+            && (section->offset > reader->source.size
+                || section->size > reader->source.size - section->offset)) {
             return refuse(reader, "a section is not in it");
         }
     }
@@ -176,8 +177,8 @@ static const worker_elf_segment_t *find_segment(const reader_t *reader, unsigned
 /* What becomes the name of a link or a file must name one in the same directory. */
 static bool is_file_name(const char *name)
 {
-    return name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0 &&
-           strcmp(name, "..") != 0;
+    return name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, ".") != 0
+        && strcmp(name, "..") != 0;
 }
 
 static apr_status_t read_notes(reader_t *reader, uint64_t offset, uint64_t size, uint64_t align)
@@ -194,9 +195,9 @@ static apr_status_t read_notes(reader_t *reader, uint64_t offset, uint64_t size,
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    while (reader->file->build_id == NULL &&
-           worker_elf_note_next(&note, &cursor, &reader->elf, bytes, (size_t)size, align) ==
-               WORKER_ELF_NEXT) {
+    while (reader->file->build_id == NULL
+           && worker_elf_note_next(&note, &cursor, &reader->elf, bytes, (size_t)size, align)
+               == WORKER_ELF_NEXT) {
         reader->file->build_id = worker_elf_note_build_id(&note, reader->p);
     }
     return APR_SUCCESS;
@@ -378,8 +379,8 @@ static bool has_code(const reader_t *reader)
     for (i = 0; i < reader->elf.phnum; i++) {
         const worker_elf_segment_t *segment = &reader->segments[i];
 
-        if (segment->type == PT_LOAD && (segment->flags & PF_X) != 0 && segment->filesz > 0 &&
-            segment->offset < reader->source.size) {
+        if (segment->type == PT_LOAD && (segment->flags & PF_X) != 0 && segment->filesz > 0
+            && segment->offset < reader->source.size) {
             has_segment = true;
         }
     }
@@ -436,7 +437,7 @@ static apr_status_t read_file(reader_t *reader)
 apr_status_t worker_elf_file_read(worker_elf_file_t **pfile, int fd, retrace_error_t *err,
                                   apr_pool_t *p)
 {
-    reader_t reader = {.err = err, .p = p, .source = {.fd = fd}};
+    reader_t reader = { .err = err, .p = p, .source = { .fd = fd } };
     struct stat status;
     apr_status_t rv;
 

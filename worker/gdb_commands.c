@@ -6,7 +6,7 @@
 
 #include "worker/gdb_private.h"
 
-#define TEXT(macro) TEXT_OF(macro)
+#define TEXT(macro)     TEXT_OF(macro)
 #define TEXT_OF(number) #number
 
 /* In force before gdb reads the first byte of an upload. */
@@ -98,17 +98,17 @@ static void push_steps(apr_array_header_t *list, const char *nonce, bool simple,
 const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *nonce, bool simple,
                                    apr_pool_t *p)
 {
-    static const char *const start[] = {WORKER_GDB_AT_LOADER,
-                                        "--library-path",
-                                        WORKER_GDB_AT_LIBRARIES,
-                                        WORKER_GDB_AT_PROGRAM,
-                                        "-q",
-                                        "-nx",
-                                        "-nh",
-                                        "-batch",
-                                        "--data-directory",
-                                        WORKER_GDB_AT_DATA,
-                                        NULL};
+    static const char *const start[] = { WORKER_GDB_AT_LOADER,
+                                         "--library-path",
+                                         WORKER_GDB_AT_LIBRARIES,
+                                         WORKER_GDB_AT_PROGRAM,
+                                         "-q",
+                                         "-nx",
+                                         "-nh",
+                                         "-batch",
+                                         "--data-directory",
+                                         WORKER_GDB_AT_DATA,
+                                         NULL };
     apr_array_header_t *list = apr_array_make(p, 96, sizeof(const char *));
     int i;
 
@@ -137,7 +137,8 @@ const char *const *worker_gdb_environment(void)
         "PYTHONNOUSERSITE=1",
         "MALLOC_ARENA_MAX=2", /* an arena per thread would eat the address space */
         "TERM=dumb",
-        NULL};
+        NULL
+    };
 
     return environment;
 }

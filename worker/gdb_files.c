@@ -14,11 +14,11 @@
 #include "worker/gdb_private.h"
 
 #define PYTHON_LIBRARY "libpython"
-#define UTF8_LOCALE "C.utf8"
+#define UTF8_LOCALE    "C.utf8"
 
 static void add_bind(apr_array_header_t *binds, const char *source, const char *target)
 {
-    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){source, target};
+    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ source, target };
 }
 
 static bool is_directory(const char *path)
@@ -172,8 +172,8 @@ static void add_python(apr_array_header_t *binds, const char *list, apr_pool_t *
 /* What only makes text look better: strings of the program that are not ASCII. */
 static void add_text_files(apr_array_header_t *binds, const char *list, apr_pool_t *p)
 {
-    static const char *const locales[] = {"/usr/lib/locale/" UTF8_LOCALE,
-                                          "/usr/lib64/locale/" UTF8_LOCALE, NULL};
+    static const char *const locales[] = { "/usr/lib/locale/" UTF8_LOCALE,
+                                           "/usr/lib64/locale/" UTF8_LOCALE, NULL };
     const char *name;
     const char *path;
     int i;
@@ -217,7 +217,7 @@ apr_status_t worker_gdb_files(apr_array_header_t *binds, const char *gdb, retrac
 
     rv = find_program(&program, &loader, gdb, err, p);
     if (rv == APR_SUCCESS) {
-        const char *const ask[] = {loader, "--list", program, NULL};
+        const char *const ask[] = { loader, "--list", program, NULL };
 
         rv = worker_capture(&list, ask, err, p);
     }

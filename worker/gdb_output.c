@@ -37,7 +37,7 @@ static const char *const empty_words[] = {
 /* Length of the UTF-8 character at the beginning, 0 when it is none, or a control character. */
 static apr_size_t good_character(const unsigned char *at, apr_size_t left)
 {
-    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };
     unsigned long code;
     apr_size_t length;
     apr_size_t i;
@@ -106,8 +106,8 @@ static const char *find_announcement(worker_gdb_step_t *pstep, const char **plin
     while ((at = memmem(at, (size_t)(end - at), nonce, length)) != NULL) {
         const char *digit = at + length + 1;
 
-        if (end - at > (ptrdiff_t)length + 2 && digit[-1] == ':' && digit[0] > '0' &&
-            digit[0] < '0' + WORKER_GDB_STEPS && digit[1] == '\n') {
+        if (end - at > (ptrdiff_t)length + 2 && digit[-1] == ':' && digit[0] > '0'
+            && digit[0] < '0' + WORKER_GDB_STEPS && digit[1] == '\n') {
             *pstep = (worker_gdb_step_t)(digit[0] - '0');
             *pline = at;
             return digit + 2;
@@ -126,8 +126,8 @@ static const char *cut(const char *from, const char *end, apr_pool_t *p)
         end--;
     }
     return from == end
-               ? ""
-               : apr_pstrcat(p, worker_gdb_clean(from, (apr_size_t)(end - from), p), "\n", NULL);
+        ? ""
+        : apr_pstrcat(p, worker_gdb_clean(from, (apr_size_t)(end - from), p), "\n", NULL);
 }
 
 static void split_steps(const char **steps, const char *output, apr_size_t length,

@@ -135,9 +135,13 @@ static void add_backtraces(report_t *report, const apr_array_header_t *resolved,
  * does at the beginning of a line of known source. */
 static uint64_t find_crash_address(const char *backtrace)
 {
-    const char *frame = strstr(backtrace, "\n#0  0x");
+    static const char start[] = "\n#0  ";
+    const char *frame = strstr(backtrace, start);
 
-    return frame == NULL ? 0 : (uint64_t)strtoull(frame + strlen("\n#0  "), NULL, 16);
+    if (frame == NULL || strncmp(frame + strlen(start), "0x", 2) != 0) {
+        return 0;
+    }
+    return (uint64_t)strtoull(frame + strlen(start), NULL, 16);
 }
 
 static const char *find_missing_at(const apr_array_header_t *resolved, uint64_t address)
@@ -214,8 +218,8 @@ static void add_files(report_t *report, const worker_core_t *core,
         if (found != NULL) {
             state = describe_found(found, report->pool);
         }
-        add(report, "0x%016" APR_UINT64_T_HEX_FMT " %s\n    %s: %s\n",
-            (apr_uint64_t)module->start, apr_pescape_echo(report->pool, module->path, 0),
+        add(report, "0x%016" APR_UINT64_T_HEX_FMT " %s\n    %s: %s\n", (apr_uint64_t)module->start,
+            apr_pescape_echo(report->pool, module->path, 0),
             module->build_id != NULL ? module->build_id : "-", state);
     }
 }

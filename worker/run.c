@@ -27,7 +27,7 @@
 #define SANDBOX_FILE    (INT64_C(16) * 1024 * 1024)
 #define SANDBOX_MESSAGE (INT64_C(1024) * 1024)
 #define SANDBOX_TASKS   64
-#define MESSAGE_LINES   200          /* of gdb, in the log */
+#define MESSAGE_LINES   200 /* of gdb, in the log */
 
 typedef struct run_t {
     uint32_t id;
@@ -91,11 +91,10 @@ static void log_core(const run_t *run)
 {
     const worker_core_t *core = run->core;
 
-    retrace_spool_log(run->task, 'I', "The core is of %s, %u threads, %d files, signal %d, program %s",
-                      core->arch, core->thread_count, core->modules->nelts, core->signal,
-                      core->program != NULL
-                          ? apr_pescape_echo(run->pool, core->program->path, 0)
-                          : "unknown");
+    retrace_spool_log(
+        run->task, 'I', "The core is of %s, %u threads, %d files, signal %d, program %s",
+        core->arch, core->thread_count, core->modules->nelts, core->signal,
+        core->program != NULL ? apr_pescape_echo(run->pool, core->program->path, 0) : "unknown");
     if (core->is_truncated) {
         retrace_spool_log(run->task, 'W', "The core is truncated");
     }
@@ -164,7 +163,8 @@ void worker_run_tidy(uint32_t id, const retrace_config_t *config, apr_pool_t *p)
 
     if (worker_cgroup_create(&group, WORKER_CGROUP_ROOT, config->cgroup_path,
                              retrace_id_format(id).text, config->max_task_memory_mb * RETRACE_MIB,
-                             SANDBOX_TASKS, NULL, p) == APR_SUCCESS) {
+                             SANDBOX_TASKS, NULL, p)
+        == APR_SUCCESS) {
         worker_cgroup_destroy(group);
     }
 }
@@ -175,7 +175,8 @@ static void make_cgroup(run_t *run, const worker_sandbox_limits_t *limits)
 
     if (worker_cgroup_create(&run->cgroup, WORKER_CGROUP_ROOT, run->config->cgroup_path,
                              retrace_id_format(run->id).text, limits->memory_bytes,
-                             limits->processes, &err, run->pool) != APR_SUCCESS) {
+                             limits->processes, &err, run->pool)
+        != APR_SUCCESS) {
         retrace_spool_log(run->task, 'W', "No control group, limits are per process only: %s",
                           err.text);
     }
@@ -236,8 +237,8 @@ static apr_status_t debug(run_t *run)
 
 static apr_status_t compose(run_t *run)
 {
-    run->report = worker_report(run->core, &run->claims, run->environment->resolved, run->gdb,
-                                run->pool);
+    run->report =
+        worker_report(run->core, &run->claims, run->environment->resolved, run->gdb, run->pool);
     if (strlen(run->report) > RETRACE_BACKTRACE_MAX) {
         return retrace_fail(&run->err, APR_EGENERAL, "the backtrace is longer than %d MB",
                             RETRACE_BACKTRACE_MAX / (1024 * 1024));
@@ -261,9 +262,10 @@ static apr_status_t run_stage(run_t *run, const stage_t *stage)
 
     (void)retrace_spool_set_stage(run->task, stage->code, NULL);
     rv = stage->run(run);
-    retrace_spool_log(run->task, rv == APR_SUCCESS ? 'I' : 'E', "%s: %ld ms%s%s", stage->name,
-                      (long)apr_time_as_msec(apr_time_now() - start),
-                      rv == APR_SUCCESS ? "" : ", failed: ", rv == APR_SUCCESS ? "" : run->err.text);
+    retrace_spool_log(
+        run->task, rv == APR_SUCCESS ? 'I' : 'E', "%s: %ld ms%s%s", stage->name,
+        (long)apr_time_as_msec(apr_time_now() - start),
+        rv == APR_SUCCESS ? "" : ", failed: ", rv == APR_SUCCESS ? "" : run->err.text);
     return rv;
 }
 
@@ -294,11 +296,11 @@ static void tidy(run_t *run)
 /* The answer first, then the cleaning up: nobody waits for the latter. */
 static apr_status_t publish(run_t *run, apr_status_t outcome, retrace_error_t *err)
 {
-    const char *reason = outcome == APR_SUCCESS ? "Retrace job finished successfully"
-                                                : run->err.text;
-    apr_status_t rv = retrace_spool_finish(run->task, outcome == APR_SUCCESS ? run->report : NULL,
-                                           outcome == APR_SUCCESS ? strlen(run->report) : 0, reason,
-                                           err);
+    const char *reason =
+        outcome == APR_SUCCESS ? "Retrace job finished successfully" : run->err.text;
+    apr_status_t rv =
+        retrace_spool_finish(run->task, outcome == APR_SUCCESS ? run->report : NULL,
+                             outcome == APR_SUCCESS ? strlen(run->report) : 0, reason, err);
 
     return rv == APR_SUCCESS ? retrace_spool_clean(run->task, err, run->pool) : rv;
 }
@@ -311,7 +313,8 @@ static apr_status_t run_locked(run_t *run, retrace_error_t *err)
     if (retrace_fs_exists(run->task, RETRACE_FILE_FINISHED)) {
         return APR_SUCCESS;
     }
-    (void)retrace_spool_write_number(run->task, RETRACE_FILE_STARTED, (apr_int64_t)time(NULL), NULL);
+    (void)retrace_spool_write_number(run->task, RETRACE_FILE_STARTED, (apr_int64_t)time(NULL),
+                                     NULL);
     outcome = run_stages(run);
     rv = publish(run, outcome, err);
     tidy(run);

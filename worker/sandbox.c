@@ -83,6 +83,12 @@ apr_status_t worker_sandbox_judge(worker_sandbox_result_t *result, const worker_
         judge_signal(result, WTERMSIG(run->wait_status), run, limits, was_oom);
         return APR_SUCCESS;
     }
+    if (run->messages[0] == '\0') {
+        return retrace_fail(err, APR_ENOTIMPL,
+                            "no sandbox: bwrap ended with code %d and said nothing; was its first "
+                            "process killed?",
+                            WEXITSTATUS(run->wait_status));
+    }
     return retrace_fail(err, APR_ENOTIMPL, "no sandbox: %.*s", (int)strcspn(run->messages, "\n"),
                         run->messages);
 }
@@ -120,7 +126,7 @@ static apr_status_t run_argv(worker_sandbox_result_t **presult, const worker_san
 apr_status_t worker_sandbox_run(worker_sandbox_result_t **presult, const worker_sandbox_t *sandbox,
                                 retrace_error_t *err, apr_pool_t *p)
 {
-    const char *const probe[] = {sandbox->bubblewrap, "--help", NULL};
+    const char *const probe[] = { sandbox->bubblewrap, "--help", NULL };
     const char *const *argv = NULL;
     const char *help = NULL;
     apr_status_t rv;
@@ -157,17 +163,17 @@ static apr_status_t find_loader(const char **ploader, const char *program, retra
 /* `ld.so --verify` looks at bwrap's own file and ends, without any library. */
 apr_status_t worker_sandbox_check(const char *bubblewrap, retrace_error_t *err, apr_pool_t *p)
 {
-    static const char *const argv[] = {"/box/ld.so", "--verify", "/box/bwrap", NULL};
-    static const char *const environment[] = {NULL};
-    const worker_sandbox_limits_t limits = {.memory_bytes = INT64_C(1) << 30,
-                                            .file_bytes = 1 << 20,
-                                            .output_bytes = 1 << 16,
-                                            .message_bytes = 1 << 16,
-                                            .cpu_s = 10,
-                                            .wall_s = 30,
-                                            .processes = 16};
+    static const char *const argv[] = { "/box/ld.so", "--verify", "/box/bwrap", NULL };
+    static const char *const environment[] = { NULL };
+    const worker_sandbox_limits_t limits = { .memory_bytes = INT64_C(1) << 30,
+                                             .file_bytes = 1 << 20,
+                                             .output_bytes = 1 << 16,
+                                             .message_bytes = 1 << 16,
+                                             .cpu_s = 10,
+                                             .wall_s = 30,
+                                             .processes = 16 };
     apr_array_header_t *binds = apr_array_make(p, 2, sizeof(worker_bind_t));
-    worker_sandbox_t sandbox = {bubblewrap, binds, NULL, argv, environment, limits, NULL};
+    worker_sandbox_t sandbox = { bubblewrap, binds, NULL, argv, environment, limits, NULL };
     worker_sandbox_result_t *result = NULL;
     const char *loader = NULL;
     apr_status_t rv;
@@ -176,8 +182,8 @@ apr_status_t worker_sandbox_check(const char *bubblewrap, retrace_error_t *err, 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){loader, argv[0]};
-    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){bubblewrap, argv[2]};
+    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ loader, argv[0] };
+    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ bubblewrap, argv[2] };
     rv = worker_sandbox_run(&result, &sandbox, err, p);
     if (rv == APR_SUCCESS && (result->end != WORKER_SANDBOX_EXITED || result->exit_code != 0)) {
         rv = retrace_fail(err, APR_ENOTIMPL, "no sandbox: %s",

@@ -26,44 +26,44 @@ typedef struct worker_link_t {
 } worker_link_t;
 
 typedef struct worker_sandbox_limits_t {
-    int64_t memory_bytes;    /* RLIMIT_AS and the cgroup's limit */
-    int64_t file_bytes;      /* RLIMIT_FSIZE and, where bwrap can, the size of /tmp */
-    int64_t output_bytes;    /* of standard output; beyond it the program is killed */
-    int64_t message_bytes;   /* of standard error; beyond it bytes are dropped */
-    unsigned int cpu_s;      /* RLIMIT_CPU */
-    unsigned int wall_s;     /* monotonic; 0 = no limit of its own */
-    unsigned int processes;  /* without a cgroup: so many more threads than the user has at the start
+    int64_t memory_bytes;   /* RLIMIT_AS and the cgroup's limit */
+    int64_t file_bytes;     /* RLIMIT_FSIZE and, where bwrap can, the size of /tmp */
+    int64_t output_bytes;   /* of standard output; beyond it the program is killed */
+    int64_t message_bytes;  /* of standard error; beyond it bytes are dropped */
+    unsigned int cpu_s;     /* RLIMIT_CPU */
+    unsigned int wall_s;    /* monotonic; 0 = no limit of its own */
+    unsigned int processes; /* without a cgroup: so many more threads than the user has at the start
                                 (RLIMIT_NPROC, which means nothing to root); with one its own limit
                                 is the one that counts */
 } worker_sandbox_limits_t;
 
 typedef struct worker_sandbox_t {
-    const char *bubblewrap;           /* path of bwrap, 0.4.0 or later */
-    const apr_array_header_t *binds;  /* of worker_bind_t */
-    const apr_array_header_t *links;  /* of worker_link_t; made last, no other path leads through
+    const char *bubblewrap;          /* path of bwrap, 0.4.0 or later */
+    const apr_array_header_t *binds; /* of worker_bind_t */
+    const apr_array_header_t *links; /* of worker_link_t; made last, no other path leads through
                                          one */
-    const char *const *argv;          /* the program: a path in the sandbox and its arguments */
-    const char *const *environment;   /* "NAME=value", NULL at the end: all that it gets */
+    const char *const *argv;         /* the program: a path in the sandbox and its arguments */
+    const char *const *environment;  /* "NAME=value", NULL at the end: all that it gets */
     worker_sandbox_limits_t limits;
-    worker_cgroup_t *cgroup;          /* NULL: rlimits only */
+    worker_cgroup_t *cgroup; /* NULL: rlimits only */
 } worker_sandbox_t;
 
 typedef enum worker_sandbox_end_t {
-    WORKER_SANDBOX_EXITED,       /* by itself: see exit_code */
-    WORKER_SANDBOX_SIGNALLED,    /* killed by a signal that we did not send */
-    WORKER_SANDBOX_FORBIDDEN,    /* killed for a forbidden system call (SIGSYS) */
-    WORKER_SANDBOX_TIME,         /* wall_s or cpu_s */
-    WORKER_SANDBOX_MEMORY,       /* the cgroup's out-of-memory killer */
-    WORKER_SANDBOX_OUTPUT        /* more than output_bytes */
+    WORKER_SANDBOX_EXITED,    /* by itself: see exit_code */
+    WORKER_SANDBOX_SIGNALLED, /* killed by a signal that we did not send */
+    WORKER_SANDBOX_FORBIDDEN, /* killed for a forbidden system call (SIGSYS) */
+    WORKER_SANDBOX_TIME,      /* wall_s or cpu_s */
+    WORKER_SANDBOX_MEMORY,    /* the cgroup's out-of-memory killer */
+    WORKER_SANDBOX_OUTPUT     /* more than output_bytes */
 } worker_sandbox_end_t;
 
 typedef struct worker_sandbox_result_t {
     worker_sandbox_end_t end;
     int exit_code;
     int signal;
-    const char *output;          /* standard output, NUL-terminated, may hold NULs */
+    const char *output; /* standard output, NUL-terminated, may hold NULs */
     apr_size_t output_length;
-    const char *messages;        /* standard error, likewise */
+    const char *messages; /* standard error, likewise */
     apr_size_t messages_length;
 } worker_sandbox_result_t;
 

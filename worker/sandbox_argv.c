@@ -28,8 +28,8 @@ static bool lists_option(const char *help, const char *option)
     const char *at = help;
 
     while ((at = strstr(at, option)) != NULL) {
-        if (at > help && isspace((unsigned char)at[-1]) &&
-            (at[length] == '\0' || isspace((unsigned char)at[length]))) {
+        if (at > help && isspace((unsigned char)at[-1])
+            && (at[length] == '\0' || isspace((unsigned char)at[length]))) {
             return true;
         }
         at += length;
@@ -48,8 +48,8 @@ static bool is_plain_path(const char *path)
     while (*at == '/') {
         size_t length = strcspn(++at, "/");
 
-        if (length == 0 || (length == 1 && at[0] == '.') ||
-            (length == 2 && at[0] == '.' && at[1] == '.')) {
+        if (length == 0 || (length == 1 && at[0] == '.')
+            || (length == 2 && at[0] == '.' && at[1] == '.')) {
             return false;
         }
         at += length;
@@ -141,10 +141,11 @@ static apr_status_t add_links(apr_array_header_t *list, const worker_sandbox_t *
 
 static void add_namespaces(apr_array_header_t *list, const char *help)
 {
-    static const char *const always[] = {
-        "--unshare-all", "--die-with-parent", "--new-session", "--cap-drop",
-        "ALL",           "--hostname",        "sandbox",       NULL};
-    static const char *const no_more[] = {"--unshare-user", "--disable-userns", NULL};
+    static const char *const always[] = { "--unshare-all", "--die-with-parent",
+                                          "--new-session", "--cap-drop",
+                                          "ALL",           "--hostname",
+                                          "sandbox",       NULL };
+    static const char *const no_more[] = { "--unshare-user", "--disable-userns", NULL };
 
     push_all(list, always);
     if (lists_option(help, "--disable-userns")) {
@@ -157,9 +158,9 @@ static void add_namespaces(apr_array_header_t *list, const char *help)
 static void add_own_places(apr_array_header_t *list, const worker_sandbox_t *sandbox,
                            const char *help, apr_pool_t *p)
 {
-    static const char *const places[] = {"--tmpfs",      "/tmp", "--dev",   "/dev",
-                                         "--remount-ro", "/dev", "--chdir", "/tmp",
-                                         "--remount-ro", "/",    NULL};
+    static const char *const places[] = { "--tmpfs",      "/tmp", "--dev",   "/dev",
+                                          "--remount-ro", "/dev", "--chdir", "/tmp",
+                                          "--remount-ro", "/",    NULL };
 
     if (sandbox->limits.file_bytes > 0 && lists_option(help, "--size")) {
         push(list, "--size");

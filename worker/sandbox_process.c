@@ -17,7 +17,7 @@
 
 #include "worker/sandbox_start.h"
 
-#define CHUNK ((size_t)64 * 1024)
+#define CHUNK        ((size_t)64 * 1024)
 #define STATUS_BYTES 4096
 #define LONGEST_WAIT 3600000 /* of one poll, ms */
 
@@ -80,7 +80,8 @@ static bool stream_read(stream_t *stream)
 
     do {
         got = read(stream->fd, piece, sizeof(piece));
-    } while (got < 0 && errno == EINTR);
+    }
+    while (got < 0 && errno == EINTR);
     if (got < 0 && errno == EAGAIN) {
         return false;
     }
@@ -254,8 +255,8 @@ apr_status_t worker_sandbox_process(worker_sandbox_run_t **prun, const worker_sa
     int was_subreaper = 0;
     apr_status_t rv;
 
-    if (prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper) != 0 ||
-        prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
+    if (prctl(PR_GET_CHILD_SUBREAPER, &was_subreaper) != 0
+        || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) {
         return retrace_fail(err, errno, "become the reaper of the sandbox");
     }
     rv = supervise(run, sandbox, argv, filter_fd, err, p);

@@ -17,7 +17,7 @@
 
 #include "worker/sandbox_private.h"
 
-#define STATUS_FD WORKER_SANDBOX_STATUS_FD
+#define STATUS_FD  WORKER_SANDBOX_STATUS_FD
 #define FIRST_FREE (STATUS_FD + 1)
 #define FIRST_HIGH 16 /* descriptors are collected from here on, then put in their places */
 #define OPEN_FILES 1024
@@ -219,17 +219,17 @@ static bool prepare_descriptors(start_t *start, worker_sandbox_child_t *child, i
     bool done = open_high(&start->places[INPUT], nothing);
 
     close_if_open(&nothing);
-    return done && open_high(&start->places[FILTER], filter_fd) &&
-           make_pipe(&child->output, &start->places[OUTPUT]) &&
-           make_pipe(&child->messages, &start->places[MESSAGES]) &&
-           make_pipe(&child->status, &start->places[STATUS]);
+    return done && open_high(&start->places[FILTER], filter_fd)
+        && make_pipe(&child->output, &start->places[OUTPUT])
+        && make_pipe(&child->messages, &start->places[MESSAGES])
+        && make_pipe(&child->status, &start->places[STATUS]);
 }
 
 apr_status_t worker_sandbox_start(worker_sandbox_child_t *child, const worker_sandbox_t *sandbox,
                                   const char *const *argv, int filter_fd, retrace_error_t *err)
 {
-    start_t start = {sandbox, argv, RLIM_INFINITY, {-1, -1, -1, -1, -1}, getpid()};
-    worker_sandbox_child_t made = {-1, -1, -1, -1};
+    start_t start = { sandbox, argv, RLIM_INFINITY, { -1, -1, -1, -1, -1 }, getpid() };
+    worker_sandbox_child_t made = { -1, -1, -1, -1 };
     apr_status_t rv = APR_SUCCESS;
     int i;
 

@@ -8,7 +8,8 @@
 
 #include "worker/sandbox.h"
 
-#define WORKER_SANDBOX_START_FAILED '!' /* first byte from the status pipe when there is no bwrap  \
+#define WORKER_SANDBOX_START_FAILED                                                                \
+    '!' /* first byte from the status pipe when there is no bwrap  \
                                          */
 
 /** Our ends of the child's pipes; non-blocking, close-on-exec. */

@@ -23,8 +23,8 @@
 #define PR_SET_VMA 0x53564d41
 #endif
 #define CLONE_NAMESPACES                                                                           \
-    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |  \
-     CLONE_NEWNET | CLONE_NEWTIME)
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID    \
+     | CLONE_NEWNET | CLONE_NEWTIME)
 
 /* Where clone(2) has its flags. */
 #ifdef __s390__
@@ -54,7 +54,8 @@ static const char *const allowed[] = {
     "set_robust_list", "set_tid_address", "setrlimit", "vfork", "wait4", "waitid",
     /* time and the machine */
     "clock_getres", "clock_gettime", "clock_nanosleep", "getrandom", "gettimeofday", "nanosleep",
-    "sysinfo", "time", "times", "uname"};
+    "sysinfo", "time", "times", "uname"
+};
 
 /* Calls without which no attack on the kernel or on other processes begins: whoever makes one is
  * not the debugger any more. */
@@ -77,14 +78,16 @@ static const char *const deadly[] = {
     "acct", "adjtimex", "clock_adjtime", "clock_settime", "delete_module", "finit_module",
     "init_module", "ioperm", "iopl", "kexec_file_load", "kexec_load", "mknod", "mknodat",
     "quotactl", "reboot", "setdomainname", "sethostname", "settimeofday", "swapoff", "swapon",
-    "syslog"};
+    "syslog"
+};
 
 /* Never TIOCSTI and TIOCLINUX, which type into a terminal. */
 static const unsigned int terminal_requests[] = {
-    TCGETS, TCSETS, TCSETSW, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TIOCGWINSZ, TIOCGPGRP, TIOCGETD};
+    TCGETS, TCSETS, TCSETSW, FIONREAD, FIONBIO, FIOCLEX, FIONCLEX, TIOCGWINSZ, TIOCGPGRP, TIOCGETD
+};
 
-static const int process_options[] = {PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE,
-                                      PR_CAPBSET_READ};
+static const int process_options[] = { PR_SET_NAME, PR_GET_NAME, PR_SET_VMA, PR_GET_DUMPABLE,
+                                       PR_CAPBSET_READ };
 
 static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const *names,
                      size_t count)
@@ -105,15 +108,15 @@ static int add_names(scmp_filter_ctx filter, uint32_t action, const char *const 
 /* Allow a call for one value of the low half of one argument: the kernel ignores the other half. */
 static int add_value(scmp_filter_ctx filter, int call, unsigned int argument, uint32_t value)
 {
-    struct scmp_arg_cmp condition = {argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, value};
+    struct scmp_arg_cmp condition = { argument, SCMP_CMP_MASKED_EQ, UINT32_MAX, value };
 
     return seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, call, 1, &condition);
 }
 
 static int add_conditions(scmp_filter_ctx filter)
 {
-    struct scmp_arg_cmp no_namespace = {CLONE_FLAGS_ARGUMENT, SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES,
-                                        0};
+    struct scmp_arg_cmp no_namespace = { CLONE_FLAGS_ARGUMENT, SCMP_CMP_MASKED_EQ, CLONE_NAMESPACES,
+                                         0 };
     int failed;
     size_t i;
 

@@ -389,8 +389,12 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
                           const char *config_path, const engine_t *engine, retrace_error_t *err,
                           apr_pool_t *p)
 {
-    dispatcher_t d = { .spool = spool, .config = config, .config_path = config_path,
-                       .engine = engine, .children = -1, .changes = -1 };
+    dispatcher_t d = { .spool = spool,
+                       .config = config,
+                       .config_path = config_path,
+                       .engine = engine,
+                       .children = -1,
+                       .changes = -1 };
     int lock = -1;
     apr_status_t rv;
 

@@ -64,9 +64,7 @@ static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
     retrace_id_text_t id = retrace_id_format(job->id);
     char *argv[] = { worker_path(config, scratch),
                      apr_pstrcat(scratch, "--config=", config_path, NULL),
-                     apr_psprintf(scratch, "--parent=%ld", (long)getpid()),
-                     id.text,
-                     NULL };
+                     apr_psprintf(scratch, "--parent=%ld", (long)getpid()), id.text, NULL };
     pid_t pid = 0;
     int rc = spawn_worker(&pid, argv);
 

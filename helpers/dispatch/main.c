@@ -60,8 +60,8 @@ static apr_status_t leave_httpd(retrace_error_t *err)
 
 static apr_status_t dispatch(const job_t *job, retrace_error_t *err)
 {
-    apr_status_t rv = dispatch_run(job->spool, job->config, job->config_path, &engine_local, err,
-                                   job->pool);
+    apr_status_t rv =
+        dispatch_run(job->spool, job->config, job->config_path, &engine_local, err, job->pool);
 
     return rv == APR_EBUSY ? APR_SUCCESS : rv;
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Names and places of Debian and its derivatives. Nothing outside this folder may spell them out.
 HTTPD          = /usr/sbin/apache2
 HTTPD_USER     = www-data

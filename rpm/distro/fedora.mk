@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Names and places of Fedora, RHEL and their relatives. Nothing outside this folder may spell them out.
 HTTPD          = /usr/sbin/httpd
 HTTPD_USER     = apache

@@ -233,16 +233,13 @@ static const struct {
     const char *name;
     int (*act)(const char *argument);
 } acts[] = {
-    {"exit", act_exit},         {"read", act_read},
-    {"write", act_write},       {"list", act_list},
-    {"env", act_environment},   {"descriptors", act_descriptors},
-    {"socket", act_socket},     {"unshare", act_unshare},
-    {"ptrace", act_ptrace},     {"mount", act_mount},
-    {"forks", act_forks},       {"orphan", act_orphan},
-    {"flood", act_flood},       {"mutter", act_mutter},
-    {"stubborn", act_stubborn}, {"spin", act_spin},
-    {"eat", act_eat},           {"grow", act_grow},
-    {"crash", act_crash},
+    { "exit", act_exit },     { "read", act_read },       { "write", act_write },
+    { "list", act_list },     { "env", act_environment }, { "descriptors", act_descriptors },
+    { "socket", act_socket }, { "unshare", act_unshare }, { "ptrace", act_ptrace },
+    { "mount", act_mount },   { "forks", act_forks },     { "orphan", act_orphan },
+    { "flood", act_flood },   { "mutter", act_mutter },   { "stubborn", act_stubborn },
+    { "spin", act_spin },     { "eat", act_eat },         { "grow", act_grow },
+    { "crash", act_crash },
 };
 
 /* TAG ACT [ARGUMENT]: the tag becomes the name of this process and of its children. */

@@ -11,7 +11,7 @@
 #include "worker/ingest/archive.h"
 
 #define MAX_UNPACKED (INT64_C(1024) * 1024)
-#define MAX_SMALL (INT64_C(4) * 1024)
+#define MAX_SMALL    (INT64_C(4) * 1024)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -85,8 +85,8 @@ static void open_files(int files[INGEST_MEMBERS])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const size_t steps[] = {SIZE_MAX, 1, 7, 511, 512, 513, 4096, 65536};
-    static int files[INGEST_MEMBERS] = {-1};
+    static const size_t steps[] = { SIZE_MAX, 1, 7, 511, 512, 513, 4096, 65536 };
+    static int files[INGEST_MEMBERS] = { -1 };
     const ingest_limits_t limits = {
         .max_unpacked_bytes = MAX_UNPACKED,
         .max_small_bytes = MAX_SMALL,

@@ -9,6 +9,7 @@
 #include <apr_general.h>
 
 #include "worker/core.h"
+#include "worker/elf_decode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -65,7 +66,7 @@ static void check_core(const worker_core_t *core)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     worker_core_t *core = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_pool_t *p = NULL;
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
 

@@ -27,14 +27,14 @@ static void check_text(const char *text, size_t limit)
 static void check_name(const char *name)
 {
     check_text(name, 4096);
-    require(name == NULL ||
-            (name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, "..") != 0));
+    require(name == NULL
+            || (name[0] != '\0' && strchr(name, '/') == NULL && strcmp(name, "..") != 0));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     worker_elf_file_t *file = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_pool_t *p = NULL;
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
 

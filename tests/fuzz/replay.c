@@ -52,8 +52,8 @@ static bool replay_directory(const char *path, DIR *directory, int *pcount)
         if (entry->d_name[0] == '.') {
             continue;
         }
-        if (snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) >= (int)sizeof(name) ||
-            !replay_file(name)) {
+        if (snprintf(name, sizeof(name), "%s/%s", path, entry->d_name) >= (int)sizeof(name)
+            || !replay_file(name)) {
             return false;
         }
         (*pcount)++;

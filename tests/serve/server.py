@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -70,24 +71,35 @@ class Syslog:
         self.socket = None
 
     def start(self):
-        if os.geteuid() != 0 or os.path.exists("/dev/log"):
+        if os.geteuid() != 0 or self._is_served():
             return
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink("/dev/log")  # of one who was killed
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.bind("/dev/log")
         os.chmod("/dev/log", 0o666)
-        threading.Thread(target=self._copy, daemon=True).start()
+        threading.Thread(target=self._copy, args=(self.socket,), daemon=True).start()
 
-    def _copy(self):
+    @staticmethod
+    def _is_served():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
+            return probe.connect_ex("/dev/log") == 0
+
+    def _copy(self, source):
         with open(self.path, "a", encoding="utf-8", buffering=1) as out:
             while True:
                 try:
-                    data = self.socket.recv(8192)
+                    data = source.recv(8192)
                 except OSError:
+                    return
+                if not data:
                     return
                 out.write(data.decode("utf-8", "replace").rstrip("\0\n") + "\n")
 
     def stop(self):
         if self.socket is not None:
+            with contextlib.suppress(OSError):
+                self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
             with contextlib.suppress(OSError):
                 os.unlink("/dev/log")
@@ -323,6 +335,7 @@ class Server:
     def _become_httpd(self):
         """In cgroup v2 a process can only be moved within what was handed over to its user."""
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.setpgid(0, 0)  # prefork signals all of its group when it ends
         if self.cgroups and self.cgroups[0].parent == CGROUPS:
             group = self.cgroups[0] / "httpd"
             group.mkdir(exist_ok=True)
@@ -333,12 +346,24 @@ class Server:
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
                 break
-            with contextlib.suppress(OSError):
-                socket.create_connection((self.host, self.port), timeout=1).close()
+            if self._answers():
                 return
             time.sleep(0.02)
         self.stop()
         raise ServerError("httpd did not start: " + self._last_error())
+
+    def _answers(self):
+        """Any answer will do: the socket alone is open long before somebody serves it."""
+        with contextlib.suppress(OSError):
+            with socket.create_connection((self.host, self.port), timeout=1) as plain:
+                if not self.tls:
+                    plain.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    return plain.recv(1) != b""
+                context = ssl._create_unverified_context()
+                with context.wrap_socket(plain) as connection:
+                    connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                    return connection.recv(1) != b""
+        return False
 
     def _last_error(self):
         for name in ("error_log", "stderr"):

@@ -105,13 +105,13 @@ void image_pad(image_t *bytes, size_t multiple)
 
 void image_add_header(image_t *bytes, const builder_header_t *header)
 {
-    const unsigned char ident[EI_NIDENT] = {ELFMAG0,
-                                            ELFMAG1,
-                                            ELFMAG2,
-                                            ELFMAG3,
-                                            bytes->is_64bit ? ELFCLASS64 : ELFCLASS32,
-                                            bytes->is_big_endian ? ELFDATA2MSB : ELFDATA2LSB,
-                                            EV_CURRENT};
+    const unsigned char ident[EI_NIDENT] = { ELFMAG0,
+                                             ELFMAG1,
+                                             ELFMAG2,
+                                             ELFMAG3,
+                                             bytes->is_64bit ? ELFCLASS64 : ELFCLASS32,
+                                             bytes->is_big_endian ? ELFDATA2MSB : ELFDATA2LSB,
+                                             EV_CURRENT };
 
     image_add(bytes, ident, sizeof(ident));
     image_add_number(bytes, header->type, 2);
@@ -305,7 +305,7 @@ static void add_late_notes(core_builder_t *builder)
 image_t *core_builder_build(core_builder_t *builder)
 {
     image_t *out = core_builder_bytes(builder);
-    builder_segment_t notes = {.type = PT_NOTE, .align = 4};
+    builder_segment_t notes = { .type = PT_NOTE, .align = 4 };
     uint64_t next;
     int i;
 
@@ -335,9 +335,9 @@ image_t *core_builder_build(core_builder_t *builder)
 image_t *core_builder_image(const image_t *notes, apr_pool_t *p)
 {
     image_t *image = image_create(notes->is_64bit, notes->is_big_endian, p);
-    builder_header_t header = {.type = ET_DYN, .machine = EM_X86_64, .phnum = 2};
-    builder_segment_t load = {.type = PT_LOAD, .align = CORE_BUILDER_PAGE};
-    builder_segment_t note = {.type = PT_NOTE, .align = 4};
+    builder_header_t header = { .type = ET_DYN, .machine = EM_X86_64, .phnum = 2 };
+    builder_segment_t load = { .type = PT_LOAD, .align = CORE_BUILDER_PAGE };
+    builder_segment_t note = { .type = PT_NOTE, .align = 4 };
 
     header.phoff = image_header_size(image);
     load.filesz = 2 * CORE_BUILDER_PAGE;
@@ -371,7 +371,7 @@ worker_core_t *core_builder_read(core_builder_t *builder)
 {
     int fd = image_open(core_builder_build(builder));
     worker_core_t *core = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_status_t rv = worker_core_read(&core, fd, &err, builder->p);
 
     close(fd);
@@ -386,7 +386,7 @@ void core_builder_refuse_bytes(const image_t *bytes, const char *words)
 {
     int fd = image_open(bytes);
     worker_core_t *core = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_status_t rv = worker_core_read(&core, fd, &err, bytes->p);
 
     close(fd);

@@ -13,7 +13,7 @@
 #include "worker/core.h"
 
 #define CORE_BUILDER_PAGE 4096
-#define CORE_BUILDER_MAX 32 /* segments */
+#define CORE_BUILDER_MAX  32 /* segments */
 
 /** Growing bytes in the class and byte order of the file that they belong to. */
 typedef struct image_t {

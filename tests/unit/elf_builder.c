@@ -136,7 +136,7 @@ image_t *elf_builder_build(elf_builder_t *builder)
     image_t *names = elf_builder_bytes(builder);
     image_t *contents;
     uint64_t positions[ELF_BUILDER_MAX];
-    elf_part_t null = {0};
+    elf_part_t null = { 0 };
     unsigned int i;
 
     image_add_text(names, "");
@@ -148,8 +148,8 @@ image_t *elf_builder_build(elf_builder_t *builder)
     elf_builder_add_part(builder, "", SHT_STRTAB, names);
     builder->header.phoff = image_header_size(out);
     builder->header.phnum = builder->segment_count;
-    contents = place_parts(builder, builder->header.phoff +
-                                        builder->segment_count * image_segment_size(out));
+    contents = place_parts(
+        builder, builder->header.phoff + builder->segment_count * image_segment_size(out));
     builder->header.shoff =
         builder->header.phoff + builder->segment_count * image_segment_size(out) + contents->size;
     builder->header.shnum = builder->part_count + 1;
@@ -181,7 +181,7 @@ worker_elf_file_t *elf_builder_read_bytes(const image_t *bytes)
 {
     int fd = image_open(bytes);
     worker_elf_file_t *file = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_status_t rv = worker_elf_file_read(&file, fd, &err, bytes->p);
 
     close(fd);
@@ -200,7 +200,7 @@ void elf_builder_refuse_bytes(const image_t *bytes, const char *words)
 {
     int fd = image_open(bytes);
     worker_elf_file_t *file = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     apr_status_t rv = worker_elf_file_read(&file, fd, &err, bytes->p);
 
     close(fd);

@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#define LOCKED_CPU_S 20
+#define LOCKED_CPU_S        20
 #define LOCKED_MEMORY_BYTES (256UL * 1024 * 1024)
 
 typedef void (*locked_case_fn)(void *baton);

@@ -80,7 +80,7 @@ static void put_size(unsigned char *header, int64_t size)
 
 void tar_header(bytes_t *tar, char type, const char *name, const char *link, int64_t size)
 {
-    unsigned char header[TAR_BLOCK] = {0};
+    unsigned char header[TAR_BLOCK] = { 0 };
 
     memcpy(header, name, strnlen(name, 100));
     memcpy(header + 100, "0000640", 7);
@@ -156,8 +156,8 @@ void tar_usual(bytes_t *tar)
 
 bytes_t pack_gzip(const bytes_t *plain)
 {
-    z_stream z = {0};
-    bytes_t packed = {0};
+    z_stream z = { 0 };
+    bytes_t packed = { 0 };
 
     if (deflateInit2(&z, 6, Z_DEFLATED, 16 + MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
         abort();
@@ -177,12 +177,13 @@ bytes_t pack_gzip(const bytes_t *plain)
 
 bytes_t pack_xz(const bytes_t *plain, unsigned int preset)
 {
-    bytes_t packed = {0};
+    bytes_t packed = { 0 };
     size_t length = 0;
 
     bytes_zero(&packed, lzma_stream_buffer_bound(plain->length));
     if (lzma_easy_buffer_encode(preset, LZMA_CHECK_CRC64, NULL, plain->data, plain->length,
-                                packed.data, &length, packed.length) != LZMA_OK) {
+                                packed.data, &length, packed.length)
+        != LZMA_OK) {
         abort();
     }
     packed.length = length;

@@ -106,7 +106,7 @@ static void an_old_header_without_magic_is_accepted(void **state)
 static void a_pax_header_may_carry_what_we_do_not_use(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "mtime", "1719500000.123456789");
     pax_record(&records, "RHT.security.selinux", "system_u:object_r:tmp_t:s0");
@@ -120,7 +120,7 @@ static void a_pax_header_may_carry_what_we_do_not_use(void **state)
 static void a_pax_path_counts_as_the_name(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     upload->limits.required = RETRACE_REQUIRED_CORE;
     pax_record(&records, "path", "./coredump");
@@ -193,7 +193,7 @@ static void a_long_name_is_cut_in_the_sentence(void **state)
 static void a_name_in_a_foreign_script_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "path", "\xc3\xa9");
     tar_pax(&upload->tar, 'x', &records);
@@ -268,7 +268,7 @@ static void a_fifo_is_refused(void **state)
 static void a_file_with_a_link_in_its_pax_header_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "linkpath", "/etc/shadow");
     tar_pax(&upload->tar, 'x', &records);
@@ -278,7 +278,7 @@ static void a_file_with_a_link_in_its_pax_header_is_refused(void **state)
 static void a_symbolic_link_to_another_script_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "linkpath", "\xc3\xa9");
     tar_pax(&upload->tar, 'x', &records);

@@ -121,7 +121,7 @@ static void a_core_of_the_greatest_size_there_is_is_refused(void **state)
 static void the_greatest_sizes_do_not_wrap_around(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     upload->limits.max_unpacked_bytes = INT64_MAX;
     tar_text(&upload->tar, "package", "pp");
@@ -142,7 +142,7 @@ static void a_negative_size_is_refused(void **state)
 static void a_pax_size_beyond_the_limit_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "size", "1000000");
     tar_pax(&upload->tar, 'x', &records);
@@ -155,7 +155,7 @@ static void a_pax_size_beyond_the_limit_is_refused(void **state)
 /* A file of this many zeros, packed by gzip about 1000 times. */
 static void read_zeros(upload_t *upload, const char *name, int64_t size)
 {
-    bytes_t header = {0};
+    bytes_t header = { 0 };
     bomb_t *bomb;
 
     upload->limits.max_unpacked_bytes = INT64_C(1024) * 1024 * 1024;

@@ -97,7 +97,7 @@ static int tear_down(void **state)
 
 static void read_core(upload_t *upload, size_t length, int byte)
 {
-    bytes_t core = {0};
+    bytes_t core = { 0 };
 
     bytes_zero(&core, length);
     memset(core.data, byte, length);

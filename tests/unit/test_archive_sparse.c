@@ -51,7 +51,7 @@ static void expect_ab(upload_t *upload, int64_t offset, int64_t size)
 /* The form 0.1: the map is a list in a pax record. */
 static void add_map_01(upload_t *upload, const char *size, const char *map, const char *content)
 {
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "GNU.sparse.size", size);
     pax_record(&records, "GNU.sparse.numblocks", "1");
@@ -64,8 +64,8 @@ static void add_map_01(upload_t *upload, const char *size, const char *map, cons
 /* The form 1.0: the map is text before the content, in blocks of its own. */
 static void add_map_10(upload_t *upload, const char *size, const bytes_t *map, const char *content)
 {
-    bytes_t records = {0};
-    bytes_t data = {0};
+    bytes_t records = { 0 };
+    bytes_t data = { 0 };
 
     pax_record(&records, "GNU.sparse.major", "1");
     pax_record(&records, "GNU.sparse.minor", "0");
@@ -82,7 +82,7 @@ static void add_map_10(upload_t *upload, const char *size, const bytes_t *map, c
 static void add_text_map_10(upload_t *upload, const char *size, const char *text,
                             const char *content)
 {
-    bytes_t map = {0};
+    bytes_t map = { 0 };
 
     bytes_text(&map, text);
     add_map_10(upload, size, &map, content);
@@ -190,7 +190,7 @@ static void fifteen_tib_of_hole_are_refused(void **state)
 static void a_small_file_may_not_hide_in_a_hole(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "GNU.sparse.size", "1000000");
     pax_record(&records, "GNU.sparse.name", "executable");
@@ -296,7 +296,7 @@ static void a_map_of_100_000_pieces_costs_little(void **state)
     upload_t *upload = *state;
     struct rusage before;
     struct rusage after;
-    bytes_t map = {0};
+    bytes_t map = { 0 };
     char line[32];
     int i;
 

@@ -35,7 +35,7 @@ static void expect_packed(upload_t *upload, bytes_t packed, int status, const ch
 
 static void expect_all_forms(upload_t *upload, int status, const char *part)
 {
-    static const size_t steps[] = {0, 1, 100, 511, 512, 513};
+    static const size_t steps[] = { 0, 1, 100, 511, 512, 513 };
     size_t i;
 
     for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -106,7 +106,7 @@ static void an_archive_without_its_end_is_refused(void **state)
 static void a_header_for_nothing_before_the_end_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     tar_usual(&upload->tar);
     pax_record(&records, "mtime", "1");
@@ -117,7 +117,7 @@ static void a_header_for_nothing_before_the_end_is_refused(void **state)
 
 static void junk_behind_the_end_is_refused_wherever_it_lies(void **state)
 {
-    static const size_t gaps[] = {0, 1, 511, 512, 1024, 70000, 200000};
+    static const size_t gaps[] = { 0, 1, 511, 512, 1024, 70000, 200000 };
     size_t i;
 
     for (i = 0; i < sizeof(gaps) / sizeof(gaps[0]); i++) {
@@ -157,7 +157,7 @@ static void a_second_archive_in_a_second_gzip_member_is_refused(void **state)
 {
     upload_t *upload = *state;
     bytes_t packed;
-    bytes_t both = {0};
+    bytes_t both = { 0 };
 
     tar_usual(&upload->tar);
     tar_end(&upload->tar);
@@ -172,7 +172,7 @@ static void an_archive_in_two_gzip_members_is_accepted(void **state)
 {
     upload_t *upload = *state;
     bytes_t first;
-    bytes_t second = {0};
+    bytes_t second = { 0 };
     bytes_t rest;
 
     tar_usual(&upload->tar);
@@ -214,7 +214,7 @@ static void expect_refused_at_every_length(upload_t *upload, bytes_t packed, siz
 static void an_archive_cut_off_anywhere_is_refused(void **state)
 {
     upload_t *upload = *state;
-    bytes_t copy = {0};
+    bytes_t copy = { 0 };
 
     tar_usual(&upload->tar);
     bytes_add(&copy, upload->tar.data, upload->tar.length);
@@ -270,9 +270,10 @@ static void an_empty_upload_is_refused(void **state)
 
 static void other_formats_are_refused(void **state)
 {
-    static const char *const texts[] = {
-        "PK\3\4 zip",   "070701 cpio",          "!<arch>\n", "7z\xbc\xaf\x27\x1c",
-        "Rar!\x1a\x07", "\x28\xb5\x2f\xfd zst", "BZh9",      "#mtree\n"};
+    static const char *const texts[] = { "PK\3\4 zip",   "070701 cpio",
+                                         "!<arch>\n",    "7z\xbc\xaf\x27\x1c",
+                                         "Rar!\x1a\x07", "\x28\xb5\x2f\xfd zst",
+                                         "BZh9",         "#mtree\n" };
     size_t i;
 
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
@@ -389,7 +390,7 @@ static void endless_headers_for_one_file_are_refused(void **state)
     int i;
 
     for (i = 0; i < 1000; i++) {
-        bytes_t records = {0};
+        bytes_t records = { 0 };
         pax_record(&records, "mtime", "1");
         tar_pax(&upload->tar, i % 2 == 0 ? 'x' : 'g', &records);
     }

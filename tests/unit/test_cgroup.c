@@ -23,8 +23,8 @@
 
 #include "worker/cgroup.h"
 
-#define MIB (INT64_C(1) << 20)
-#define TEST_USER "retrace"
+#define MIB         (INT64_C(1) << 20)
+#define TEST_USER   "retrace"
 #define CONTROLLERS 3
 
 typedef struct fixture_t {
@@ -75,10 +75,11 @@ static void expect_file(void **state, const char *path, const char *text)
 static void make_tree(void **state, const char *top, const char *controllers)
 {
     static const char *const files[][2] = {
-        {"/cgroup.procs", ""},       {"/memory.max", "max"},
-        {"/memory.swap.max", "max"}, {"/pids.max", "max"},
-        {"/memory.oom.group", "0"},  {"/cgroup.kill", ""},
-        {"/memory.peak", "4096\n"},  {"/memory.events", "low 0\noom 0\noom_kill 2\n"}};
+        { "/cgroup.procs", "" },       { "/memory.max", "max" },
+        { "/memory.swap.max", "max" }, { "/pids.max", "max" },
+        { "/memory.oom.group", "0" },  { "/cgroup.kill", "" },
+        { "/memory.peak", "4096\n" },  { "/memory.events", "low 0\noom 0\noom_kill 2\n" }
+    };
     apr_pool_t *p = pool_of(state);
     size_t i;
 
@@ -144,7 +145,7 @@ static void test_v2_beside_v1(void **state)
 static void expect_none(void **state, const char *path, const char *reason)
 {
     worker_cgroup_t *group = NULL;
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
     assert_int_equal(
         worker_cgroup_create(&group, path_in(state, ""), path, "7", MIB, 3, &err, pool_of(state)),
@@ -177,7 +178,7 @@ static void test_no_groups_at_all(void **state)
 
 static void test_names(void **state)
 {
-    static const char *const names[] = {"", ".", "..", "a/b"};
+    static const char *const names[] = { "", ".", "..", "a/b" };
     worker_cgroup_t *group = NULL;
     size_t i;
 
@@ -192,7 +193,7 @@ static void test_names(void **state)
 /* --- version 1, real ---------------------------------------------------------------------------
  */
 
-static const char *const controllers[CONTROLLERS] = {"memory", "pids", "freezer"};
+static const char *const controllers[CONTROLLERS] = { "memory", "pids", "freezer" };
 
 static void v1_path(char *path, size_t size, int i)
 {
@@ -206,17 +207,18 @@ static void v1_path(char *path, size_t size, int i)
             print_message("%s:%d: not so: %s\n", __FILE__, __LINE__, #claim);                      \
             return 1;                                                                              \
         }                                                                                          \
-    } while (0)
+    }                                                                                              \
+    while (0)
 
 static worker_cgroup_t *open_group(apr_pool_t *p, const char *name, int64_t bytes,
                                    unsigned int processes)
 {
     const char *path = apr_psprintf(p, "/retrace-test-%d", (int)getppid());
     worker_cgroup_t *group = NULL;
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
-    if (worker_cgroup_create(&group, WORKER_CGROUP_ROOT, path, name, bytes, processes, &err, p) !=
-        APR_SUCCESS) {
+    if (worker_cgroup_create(&group, WORKER_CGROUP_ROOT, path, name, bytes, processes, &err, p)
+        != APR_SUCCESS) {
         print_message("%s\n", err.text);
     }
     return group;
@@ -344,8 +346,8 @@ static int check_pool(apr_pool_t *p)
 
 static void become(const struct passwd *user)
 {
-    if (setgroups(0, NULL) != 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0 ||
-        setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0) {
+    if (setgroups(0, NULL) != 0 || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) != 0
+        || setresuid(user->pw_uid, user->pw_uid, user->pw_uid) != 0) {
         _exit(255);
     }
 }
@@ -361,8 +363,8 @@ static bool hand_over(const struct passwd *user, bool *made)
                  (int)getpid());
         snprintf(file, sizeof(file), "%s/cgroup.procs", path);
         made[i] = mkdir(path, 0755) == 0;
-        if (!made[i] || chown(path, user->pw_uid, user->pw_gid) != 0 ||
-            chown(file, user->pw_uid, user->pw_gid) != 0) {
+        if (!made[i] || chown(path, user->pw_uid, user->pw_gid) != 0
+            || chown(file, user->pw_uid, user->pw_gid) != 0) {
             return false;
         }
     }
@@ -389,7 +391,7 @@ static void take_back(const bool *made)
 static void run_as_user(void **state, int (*check)(apr_pool_t *))
 {
     const struct passwd *user = getpwnam(TEST_USER);
-    bool made[CONTROLLERS] = {false};
+    bool made[CONTROLLERS] = { false };
     int status;
     pid_t pid;
 

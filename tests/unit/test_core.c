@@ -66,11 +66,11 @@ static void every_layout_tells_the_same(void **state)
         bool is_big_endian;
         const char *arch;
     } rows[] = {
-        {EM_X86_64, true, false, "x86_64"},   {EM_386, false, false, "i386"},
-        {EM_AARCH64, true, false, "aarch64"}, {EM_ARM, false, false, "armhfp"},
-        {EM_PPC64, true, false, "ppc64le"},   {EM_PPC64, true, true, "ppc64"},
-        {EM_S390, true, true, "s390x"},       {EM_PPC, false, true, "unknown"},
-        {EM_X86_64, false, false, "unknown"}, {EM_AARCH64, true, true, "unknown"},
+        { EM_X86_64, true, false, "x86_64" },   { EM_386, false, false, "i386" },
+        { EM_AARCH64, true, false, "aarch64" }, { EM_ARM, false, false, "armhfp" },
+        { EM_PPC64, true, false, "ppc64le" },   { EM_PPC64, true, true, "ppc64" },
+        { EM_S390, true, true, "s390x" },       { EM_PPC, false, true, "unknown" },
+        { EM_X86_64, false, false, "unknown" }, { EM_AARCH64, true, true, "unknown" },
     };
     size_t i;
 
@@ -105,8 +105,9 @@ static void header_with_a_wrong_byte_is_refused(void **state)
     static const struct {
         size_t at;
         unsigned char value;
-    } rows[] = {{0, 0x7e},    {3, 'f'},        {EI_CLASS, 0}, {EI_CLASS, 3}, {EI_DATA, 0},
-                {EI_DATA, 3}, {EI_VERSION, 2}, {54, 55},      {54, 32}};
+    } rows[] = { { 0, 0x7e },       { 3, 'f' },     { EI_CLASS, 0 },
+                 { EI_CLASS, 3 },   { EI_DATA, 0 }, { EI_DATA, 3 },
+                 { EI_VERSION, 2 }, { 54, 55 },     { 54, 32 } };
     size_t i;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -119,7 +120,7 @@ static void header_with_a_wrong_byte_is_refused(void **state)
 
 static void file_that_ends_within_the_header_is_refused(void **state)
 {
-    static const size_t sizes[] = {0, 1, 4, EI_NIDENT, 51, 52, 63};
+    static const size_t sizes[] = { 0, 1, 4, EI_NIDENT, 51, 52, 63 };
     size_t i;
 
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -179,8 +180,8 @@ static image_t *build_numerous(uint64_t count, apr_pool_t *p)
 {
     image_t *core = image_create(true, false, p);
     core_builder_t *usual = core_builder_create_usual(p);
-    builder_header_t header = {.type = ET_CORE, .machine = EM_X86_64, .phnum = PN_XNUM};
-    builder_segment_t notes = {.type = PT_NOTE};
+    builder_header_t header = { .type = ET_CORE, .machine = EM_X86_64, .phnum = PN_XNUM };
+    builder_segment_t notes = { .type = PT_NOTE };
     size_t table_end = sizeof(Elf64_Ehdr) + (size_t)count * sizeof(Elf64_Phdr);
 
     header.phoff = sizeof(Elf64_Ehdr);
@@ -237,7 +238,7 @@ static void truncated_core_with_numerous_segments_is_read(void **state)
 
 static void truncated_core_with_numerous_segments_and_odd_notes_is_refused(void **state)
 {
-    static const uint64_t offsets[] = {0, sizeof(Elf64_Ehdr), sizeof(Elf64_Ehdr) + 57};
+    static const uint64_t offsets[] = { 0, sizeof(Elf64_Ehdr), sizeof(Elf64_Ehdr) + 57 };
     size_t i;
 
     for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
@@ -322,7 +323,7 @@ static void core_that_ends_before_its_notes_is_refused(void **state)
 static void descriptor_that_is_closed_is_an_error_of_its_own(void **state)
 {
     worker_core_t *core = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
 
     assert_int_equal(worker_core_read(&core, -1, &err, *state), EBADF);
     assert_null(core);
@@ -369,7 +370,7 @@ static bool kernel_writes_core_files(void)
 /* Sanitizers catch signals; the crash must reach the kernel. */
 static void crash_in(const char *directory)
 {
-    struct rlimit all = {RLIM_INFINITY, RLIM_INFINITY};
+    struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
     volatile char *address = (volatile char *)(uintptr_t)0x1234;
 
     signal(SIGSEGV, SIG_DFL);
@@ -426,7 +427,7 @@ static void real_core_tells_where_this_program_crashed(void **state)
     char self[PATH_MAX] = "";
     worker_core_t *core = NULL;
     worker_elf_file_t *file = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     pid_t child = 0;
     int fd = kernel_writes_core_files() ? make_real_core(&child) : -1;
 

@@ -11,12 +11,13 @@
 #include <apr_strings.h>
 #include <cmocka.h>
 
+#include "worker/elf_decode.h"
 #include "tests/unit/core_builder.h"
 
-#define PAGE CORE_BUILDER_PAGE
+#define PAGE       CORE_BUILDER_PAGE
 #define NT_PACKAGE 0xcafe1a7e
-#define LIB "/usr/lib64/lib.so"
-#define ID_20 "0102030405060708090a0b0c0d0e0f1011121314"
+#define LIB        "/usr/lib64/lib.so"
+#define ID_20      "0102030405060708090a0b0c0d0e0f1011121314"
 
 static int set_up(void **state)
 {
@@ -181,9 +182,9 @@ static const worker_module_t *read_segments(unsigned int type, unsigned int coun
 {
     image_t *image = image_create(true, false, p);
     image_t *id = core_builder_build_id(20, p);
-    builder_header_t header = {.type = ET_DYN, .phoff = sizeof(Elf64_Ehdr), .phnum = count};
-    builder_segment_t other = {.type = type};
-    builder_segment_t note = {.type = PT_NOTE};
+    builder_header_t header = { .type = ET_DYN, .phoff = sizeof(Elf64_Ehdr), .phnum = count };
+    builder_segment_t other = { .type = type };
+    builder_segment_t note = { .type = PT_NOTE };
     unsigned int i;
 
     image_add_header(image, &header);
@@ -227,14 +228,14 @@ static void image_with_absurd_numbers_has_no_build_id(void **state)
         size_t at;
         size_t width;
         uint64_t number;
-    } rows[] = {{32, 8, UINT64_MAX - 8},       /* e_phoff */
-                {32, 8, 0x100000},             /* e_phoff */
-                {56, 2, 129},                  /* e_phnum */
-                {56, 2, PN_XNUM - 1},          /* e_phnum */
-                {120 + 16, 8, UINT64_MAX - 3}, /* p_vaddr */
-                {120 + 32, 8, UINT64_MAX},     /* p_filesz */
-                {120 + 32, 8, 16385},          /* p_filesz */
-                {64 + 16, 8, UINT64_MAX - 3}}; /* p_vaddr of the load */
+    } rows[] = { { 32, 8, UINT64_MAX - 8 },        /* e_phoff */
+                 { 32, 8, 0x100000 },              /* e_phoff */
+                 { 56, 2, 129 },                   /* e_phnum */
+                 { 56, 2, PN_XNUM - 1 },           /* e_phnum */
+                 { 120 + 16, 8, UINT64_MAX - 3 },  /* p_vaddr */
+                 { 120 + 32, 8, UINT64_MAX },      /* p_filesz */
+                 { 120 + 32, 8, 16385 },           /* p_filesz */
+                 { 64 + 16, 8, UINT64_MAX - 3 } }; /* p_vaddr of the load */
     size_t i;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {

@@ -12,8 +12,8 @@
 
 #include "tests/unit/core_builder.h"
 
-#define PAGE CORE_BUILDER_PAGE
-#define LIB "/usr/lib64/lib.so"
+#define PAGE  CORE_BUILDER_PAGE
+#define LIB   "/usr/lib64/lib.so"
 #define ID_20 "0102030405060708090a0b0c0d0e0f1011121314"
 
 static int set_up(void **state)
@@ -149,7 +149,7 @@ static void program_is_the_module_with_its_program_headers(void **state)
 
 static void program_headers_in_no_module_leave_the_program_unknown(void **state)
 {
-    static const uint64_t addresses[] = {0, 0xffff, 0x11000, UINT64_MAX};
+    static const uint64_t addresses[] = { 0, 0xffff, 0x11000, UINT64_MAX };
     size_t i;
 
     for (i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
@@ -197,7 +197,7 @@ static void list_of_files_survives_the_loss_of_all_memory(void **state)
 
 static void list_that_counts_more_files_than_it_holds_is_refused(void **state)
 {
-    static const uint64_t counts[] = {4, 1000, UINT64_MAX / 24 + 2, UINT64_MAX};
+    static const uint64_t counts[] = { 4, 1000, UINT64_MAX / 24 + 2, UINT64_MAX };
     size_t i;
 
     for (i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {

@@ -246,10 +246,10 @@ static void note_that_is_too_short_is_refused(void **state)
         unsigned int type;
         size_t size;
         const char *words;
-    } rows[] = {{NT_PRSTATUS, 35, "NT_PRSTATUS of the core dump is too short: 35"},
-                {NT_PRPSINFO, 135, "NT_PRPSINFO of the core dump is too short"},
-                {NT_SIGINFO, 23, "NT_SIGINFO of the core dump is too short"},
-                {NT_FILE, 15, "NT_FILE of the core dump is too short"}};
+    } rows[] = { { NT_PRSTATUS, 35, "NT_PRSTATUS of the core dump is too short: 35" },
+                 { NT_PRPSINFO, 135, "NT_PRPSINFO of the core dump is too short" },
+                 { NT_SIGINFO, 23, "NT_SIGINFO of the core dump is too short" },
+                 { NT_FILE, 15, "NT_FILE of the core dump is too short" } };
     size_t i;
 
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -321,7 +321,7 @@ static apr_status_t read_sparse(const image_t *bytes, off_t size, retrace_error_
 
 static void notes_at_the_limit_are_read(void **state)
 {
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
 
     assert_int_equal(read_sparse(build_long_notes(WORKER_CORE_MAX_NOTES, *state),
                                  2 * (off_t)WORKER_CORE_MAX_NOTES, &err),
@@ -330,7 +330,7 @@ static void notes_at_the_limit_are_read(void **state)
 
 static void notes_beyond_the_limit_are_refused(void **state)
 {
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
 
     assert_int_equal(read_sparse(build_long_notes(WORKER_CORE_MAX_NOTES + 1, *state),
                                  2 * (off_t)WORKER_CORE_MAX_NOTES, &err),

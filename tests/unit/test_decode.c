@@ -22,7 +22,7 @@ typedef struct result_t {
 static result_t decode_from(ingest_source_fn fn, void *baton)
 {
     ingest_decoder_t *decoder = ingest_decoder_new(fn, baton);
-    result_t result = {0};
+    result_t result = { 0 };
     const void *data;
     size_t length;
 
@@ -43,7 +43,7 @@ static result_t decode_from(ingest_source_fn fn, void *baton)
 
 static result_t decode_in_steps(const bytes_t *packed, size_t step)
 {
-    bytes_source_t source = {.data = packed->data, .length = packed->length, .step = step};
+    bytes_source_t source = { .data = packed->data, .length = packed->length, .step = step };
 
     return decode_from(bytes_source, &source);
 }
@@ -51,7 +51,7 @@ static result_t decode_in_steps(const bytes_t *packed, size_t step)
 /* Something that packs well but not too well. */
 static bytes_t make_text(size_t length)
 {
-    bytes_t text = {0};
+    bytes_t text = { 0 };
     uint32_t seed = 1;
 
     while (text.length < length) {
@@ -75,7 +75,7 @@ static void expect_content(result_t *result, const bytes_t *plain)
 
 static void expect_corrupt(const bytes_t *packed, const char *reason)
 {
-    static const size_t steps[] = {0, 1, 7};
+    static const size_t steps[] = { 0, 1, 7 };
     size_t i;
 
     for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -90,7 +90,7 @@ static void expect_corrupt(const bytes_t *packed, const char *reason)
 
 static void expect_same_at_every_step(const bytes_t *packed, const bytes_t *plain)
 {
-    static const size_t steps[] = {0, 1, 2, 3, 5, 6, 7, 511, 65536};
+    static const size_t steps[] = { 0, 1, 2, 3, 5, 6, 7, 511, 65536 };
     size_t i;
 
     for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
@@ -133,7 +133,7 @@ static void xz_is_decoded_whatever_the_reads_are(void **state)
 
 static void output_beyond_the_buffer_is_not_lost(void **state)
 {
-    bytes_t plain = {0};
+    bytes_t plain = { 0 };
     bytes_t packed;
 
     (void)state;
@@ -149,7 +149,7 @@ static void output_beyond_the_buffer_is_not_lost(void **state)
 
 static void nothing_is_an_empty_plain_stream(void **state)
 {
-    bytes_t nothing = {0};
+    bytes_t nothing = { 0 };
     result_t result = decode_in_steps(&nothing, 0);
 
     (void)state;
@@ -158,17 +158,17 @@ static void nothing_is_an_empty_plain_stream(void **state)
 
 static void the_beginning_of_a_magic_number_is_plain(void **state)
 {
-    static const char *const texts[] = {"\x1f", "\xfd",
-                                        "\375"
-                                        "7zXY",
-                                        "\x1f\x8c",
-                                        "\375"
-                                        "7zXZ"};
+    static const char *const texts[] = { "\x1f", "\xfd",
+                                         "\375"
+                                         "7zXY",
+                                         "\x1f\x8c",
+                                         "\375"
+                                         "7zXZ" };
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
-        bytes_t plain = {0};
+        bytes_t plain = { 0 };
         bytes_text(&plain, texts[i]);
         expect_same_at_every_step(&plain, &plain);
         bytes_free(&plain);
@@ -179,8 +179,8 @@ static void members_of_gzip_are_joined(void **state)
 {
     bytes_t plain = make_text(1000);
     bytes_t packed = pack_gzip(&plain);
-    bytes_t both = {0};
-    bytes_t twice = {0};
+    bytes_t both = { 0 };
+    bytes_t twice = { 0 };
 
     (void)state;
     bytes_add(&both, packed.data, packed.length);
@@ -198,8 +198,8 @@ static void streams_of_xz_are_joined(void **state)
 {
     bytes_t plain = make_text(1000);
     bytes_t packed = pack_xz(&plain, 0);
-    bytes_t both = {0};
-    bytes_t twice = {0};
+    bytes_t both = { 0 };
+    bytes_t twice = { 0 };
 
     (void)state;
     bytes_add(&both, packed.data, packed.length);
@@ -229,7 +229,7 @@ static void the_greatest_usual_dictionary_fits(void **state)
 
 static void expect_no_read_ahead(const bytes_t *packed, size_t least)
 {
-    bytes_source_t source = {.data = packed->data, .length = packed->length, .step = 1000};
+    bytes_source_t source = { .data = packed->data, .length = packed->length, .step = 1000 };
     ingest_decoder_t *decoder = ingest_decoder_new(bytes_source, &source);
     const void *data;
     size_t length;
@@ -315,7 +315,7 @@ static void a_member_whose_size_lies_is_corrupt_although_the_last_is_right(void 
 {
     bytes_t plain = make_text(1000);
     bytes_t packed = pack_gzip(&plain);
-    bytes_t both = {0};
+    bytes_t both = { 0 };
 
     (void)state;
     bytes_add(&both, packed.data, packed.length);
@@ -384,7 +384,7 @@ static void a_dictionary_of_4_gib_is_refused_as_memory(void **state)
         0xfd, '7', 'z',  'X', 'Z', 0, 0, 0, 0xff, 0x12, 0xd9, 0x41, /* */
         2,    0,   0x21, 1,   40,  0, 0, 0, 0xe6, 0xa0, 0x11, 0xb3,
     };
-    bytes_t packed = {0};
+    bytes_t packed = { 0 };
     result_t result;
 
     (void)state;
@@ -401,7 +401,8 @@ static void the_first_failure_of_the_source_is_the_last_word(void **state)
     bytes_t plain = make_text(100000);
     bytes_t packed = pack_gzip(&plain);
     bytes_source_t source = {
-        .data = packed.data, .length = packed.length / 2, .step = 100, .breaks_off = true};
+        .data = packed.data, .length = packed.length / 2, .step = 100, .breaks_off = true
+    };
     result_t result = decode_from(bytes_source, &source);
 
     (void)state;
@@ -414,7 +415,7 @@ static void the_first_failure_of_the_source_is_the_last_word(void **state)
 
 static void a_source_that_fails_at_once_is_told_from_an_empty_one(void **state)
 {
-    bytes_source_t source = {.breaks_off = true};
+    bytes_source_t source = { .breaks_off = true };
 
     (void)state;
     assert_int_equal(decode_from(bytes_source, &source).status, INGEST_DECODE_SOURCE);

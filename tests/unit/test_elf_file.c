@@ -14,7 +14,7 @@
 
 #include "tests/unit/elf_builder.h"
 
-#define ID_8 "0102030405060708"
+#define ID_8  "0102030405060708"
 #define ID_20 "0102030405060708090a0b0c0d0e0f1011121314"
 
 static int set_up(void **state)
@@ -90,7 +90,7 @@ static void debuglink_is_a_file_name(void **state)
 
 static void debuglink_that_leaves_its_directory_is_ignored(void **state)
 {
-    static const char *const names[] = {"../../../etc/passwd", "/x", "..", ".", ""};
+    static const char *const names[] = { "../../../etc/passwd", "/x", "..", ".", "" };
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -103,7 +103,7 @@ static void debuglink_that_leaves_its_directory_is_ignored(void **state)
 
 static void soname_that_leaves_its_directory_is_ignored(void **state)
 {
-    static const char *const names[] = {"../lib.so", "/lib.so", "..", ".", ""};
+    static const char *const names[] = { "../lib.so", "/lib.so", "..", ".", "" };
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -257,7 +257,7 @@ static void count_of_segments_in_no_section_is_refused(void **state)
 static void this_program_is_read(void **state)
 {
     worker_elf_file_t *file = NULL;
-    retrace_error_t err = {0};
+    retrace_error_t err = { 0 };
     int fd = open("/proc/self/exe", O_RDONLY);
 
     assert_int_equal(worker_elf_file_read(&file, fd, &err, *state), APR_SUCCESS);

@@ -50,18 +50,18 @@ static void header_with_a_wrong_number_is_refused(void **state)
         size_t width;
         uint64_t number;
     } rows[] = {
-        {EI_CLASS, 1, 3},
-        {EI_DATA, 1, 0},
-        {EI_VERSION, 1, 0},
-        {32, 8, UINT64_MAX},      /* e_phoff */
-        {32, 8, 0x100000},        /* e_phoff */
-        {40, 8, UINT64_MAX},      /* e_shoff */
-        {40, 8, UINT64_MAX - 63}, /* e_shoff */
-        {54, 2, 57},              /* e_phentsize */
-        {56, 2, 1000},            /* e_phnum */
-        {58, 2, 63},              /* e_shentsize */
-        {60, 2, 1000},            /* e_shnum */
-        {62, 2, 1000},            /* e_shstrndx */
+        { EI_CLASS, 1, 3 },
+        { EI_DATA, 1, 0 },
+        { EI_VERSION, 1, 0 },
+        { 32, 8, UINT64_MAX },      /* e_phoff */
+        { 32, 8, 0x100000 },        /* e_phoff */
+        { 40, 8, UINT64_MAX },      /* e_shoff */
+        { 40, 8, UINT64_MAX - 63 }, /* e_shoff */
+        { 54, 2, 57 },              /* e_phentsize */
+        { 56, 2, 1000 },            /* e_phnum */
+        { 58, 2, 63 },              /* e_shentsize */
+        { 60, 2, 1000 },            /* e_shnum */
+        { 62, 2, 1000 },            /* e_shstrndx */
     };
     size_t i;
 
@@ -75,7 +75,7 @@ static void header_with_a_wrong_number_is_refused(void **state)
 
 static void section_out_of_the_file_is_refused(void **state)
 {
-    static const uint64_t offsets[] = {0x100000, UINT64_MAX - 3, UINT64_MAX};
+    static const uint64_t offsets[] = { 0x100000, UINT64_MAX - 3, UINT64_MAX };
     size_t i;
 
     for (i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
@@ -88,7 +88,7 @@ static void section_out_of_the_file_is_refused(void **state)
 
 static void section_that_ends_beyond_the_file_is_refused(void **state)
 {
-    static const uint64_t sizes[] = {0x100000, UINT64_MAX / 2, UINT64_MAX};
+    static const uint64_t sizes[] = { 0x100000, UINT64_MAX / 2, UINT64_MAX };
     size_t i;
 
     for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
@@ -137,7 +137,7 @@ static void interpreter_has_a_limit(void **state)
 
 static void text_without_end_is_refused(void **state)
 {
-    static const char *const names[] = {".interp", ".gnu_debuglink", ".gnu_debugaltlink"};
+    static const char *const names[] = { ".interp", ".gnu_debuglink", ".gnu_debugaltlink" };
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -219,10 +219,10 @@ static void names_of_sections_have_a_limit(void **state)
 static image_t *build_numerous(uint64_t count, apr_pool_t *p)
 {
     image_t *bytes = image_create(true, false, p);
-    builder_header_t header = {.type = ET_REL, .shstrndx = SHN_XINDEX};
-    elf_part_t first = {.link = count - 1};
-    elf_part_t null = {0};
-    elf_part_t names = {.type = SHT_STRTAB, .size = 1};
+    builder_header_t header = { .type = ET_REL, .shstrndx = SHN_XINDEX };
+    elf_part_t first = { .link = count - 1 };
+    elf_part_t null = { 0 };
+    elf_part_t names = { .type = SHT_STRTAB, .size = 1 };
     uint64_t i;
 
     header.shoff = sizeof(Elf64_Ehdr);

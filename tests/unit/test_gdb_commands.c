@@ -34,7 +34,7 @@ static int find_word(const char *const *argv, const char *word)
 static const char *const *plain_argv(const char *program, const char *printers, bool simple,
                                      apr_pool_t *p)
 {
-    const worker_gdb_plan_t plan = {.program = program, .printers = printers};
+    const worker_gdb_plan_t plan = { .program = program, .printers = printers };
 
     return worker_gdb_argv(&plan, NONCE, simple, p);
 }
@@ -55,25 +55,25 @@ static void test_gdb_starts_with_its_own_loader(void **state)
 /* A setting behind the files would come too late: their scripts would have run. */
 static void test_settings_come_before_files(void **state)
 {
-    static const char *const settings[] = {"set auto-load off",
-                                           "set auto-load safe-path /nonexistent",
-                                           "set debuginfod enabled off",
-                                           "set index-cache enabled off",
-                                           "set history save off",
-                                           "set confirm off",
-                                           "set pagination off",
-                                           "set width 0",
-                                           "set height 0",
-                                           "set may-call-functions off",
-                                           "set libthread-db-search-path",
-                                           "set startup-with-shell off",
-                                           "set max-value-size 65536",
-                                           "set print elements 200",
-                                           "set backtrace limit 2048",
-                                           "set source open off",
-                                           "set style enabled off",
-                                           "set sysroot /sysroot",
-                                           "set debug-file-directory /sysroot/usr/lib/debug"};
+    static const char *const settings[] = { "set auto-load off",
+                                            "set auto-load safe-path /nonexistent",
+                                            "set debuginfod enabled off",
+                                            "set index-cache enabled off",
+                                            "set history save off",
+                                            "set confirm off",
+                                            "set pagination off",
+                                            "set width 0",
+                                            "set height 0",
+                                            "set may-call-functions off",
+                                            "set libthread-db-search-path",
+                                            "set startup-with-shell off",
+                                            "set max-value-size 65536",
+                                            "set print elements 200",
+                                            "set backtrace limit 2048",
+                                            "set source open off",
+                                            "set style enabled off",
+                                            "set sysroot /sysroot",
+                                            "set debug-file-directory /sysroot/usr/lib/debug" };
     const char *const *argv = plain_argv("/usr/bin/app", NULL, false, *state);
     int program = find_word(argv, "--se=/sysroot/usr/bin/app");
     int core = find_word(argv, "--core=/box/core");
@@ -173,7 +173,7 @@ static void test_python_version(void **state)
 static void test_files_of_this_machine(void **state)
 {
     apr_array_header_t *binds = apr_array_make(*state, 4, sizeof(worker_bind_t));
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
     int i;
 
     assert_int_equal(worker_gdb_files(binds, "/usr/bin/gdb", &err, *state), APR_SUCCESS);
@@ -236,18 +236,18 @@ static void test_clean(void **state)
         apr_size_t length;
         const char *clean;
     } rows[] = {
-        {"plain\ttext\n", 11, "plain\ttext\n"},
-        {"na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b", 15,
-         "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b"},
-        {"\x1b[31mred\r\x7f", 10, "\\x1b[31mred\\x0d\\x7f"},
-        {"a\0b", 3, "a\\x00b"},
-        {"\xff\xfe", 2, "\\xff\\xfe"},
-        {"\xc3", 1, "\\xc3"},                            /* cut */
-        {"\xc0\xaf", 2, "\\xc0\\xaf"},                   /* overlong */
-        {"\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf"},          /* overlong */
-        {"\xed\xa0\x80", 3, "\\xed\\xa0\\x80"},          /* surrogate */
-        {"\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80"}, /* beyond U+10FFFF */
-        {"\xc2\x9b", 2, "\\xc2\\x9b"},                   /* CSI as one character */
+        { "plain\ttext\n", 11, "plain\ttext\n" },
+        { "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b", 15,
+          "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b" },
+        { "\x1b[31mred\r\x7f", 10, "\\x1b[31mred\\x0d\\x7f" },
+        { "a\0b", 3, "a\\x00b" },
+        { "\xff\xfe", 2, "\\xff\\xfe" },
+        { "\xc3", 1, "\\xc3" },                            /* cut */
+        { "\xc0\xaf", 2, "\\xc0\\xaf" },                   /* overlong */
+        { "\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf" },          /* overlong */
+        { "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },          /* surrogate */
+        { "\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80" }, /* beyond U+10FFFF */
+        { "\xc2\x9b", 2, "\\xc2\\x9b" },                   /* CSI as one character */
     };
     size_t i;
 

@@ -45,7 +45,7 @@ static void call_unlink(void *baton)
 
 static void call_execve(void *baton)
 {
-    char *const arguments[] = {NULL};
+    char *const arguments[] = { NULL };
 
     (void)baton;
     (void)!execve("/bin/true", arguments, arguments);
@@ -153,7 +153,7 @@ static void call_mprotect_executable(void *baton)
 
 static void call_setrlimit(void *baton)
 {
-    struct rlimit none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    struct rlimit none = { .rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY };
 
     (void)baton;
     (void)!setrlimit(RLIMIT_CPU, &none);
@@ -254,9 +254,9 @@ static void the_cpu_limit_ends_an_endless_reader(void **state)
 static void allocate_too_much(void *baton)
 {
     (void)baton;
-    _exit(mmap(NULL, LOCKED_MEMORY_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) ==
-                      MAP_FAILED &&
-                  errno == ENOMEM
+    _exit(mmap(NULL, LOCKED_MEMORY_BYTES, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+                      == MAP_FAILED
+                  && errno == ENOMEM
               ? 0
               : 1);
 }

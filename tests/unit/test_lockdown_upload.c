@@ -25,7 +25,7 @@ typedef struct piped_upload_t {
 
 static ssize_t pipe_source(void *baton, void *buffer, size_t size)
 {
-    struct pollfd ready = {.fd = *(int *)baton, .events = POLLIN};
+    struct pollfd ready = { .fd = *(int *)baton, .events = POLLIN };
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -48,7 +48,7 @@ static void read_upload(void *baton)
 /* A child writes the bytes, another reads them under the filter. */
 static void expect_upload(upload_t *upload, const bytes_t *packed, int status)
 {
-    piped_upload_t piped = {.upload = upload, .status = status};
+    piped_upload_t piped = { .upload = upload, .status = status };
     int ends[2];
     pid_t writer;
 
@@ -75,7 +75,7 @@ static void expect_upload(upload_t *upload, const bytes_t *packed, int status)
 /* Headers that make the library convert names, allocate, and follow maps. */
 static void add_demanding_entries(bytes_t *tar)
 {
-    bytes_t records = {0};
+    bytes_t records = { 0 };
 
     pax_record(&records, "uname", "J\xc3\xbcrgen");
     pax_record(&records, "gname", "\xd0\xb3\xd1\x80");
@@ -96,7 +96,7 @@ static void add_demanding_entries(bytes_t *tar)
 
 static void add_large_file(bytes_t *tar)
 {
-    bytes_t core = {0};
+    bytes_t core = { 0 };
     uint32_t seed = 1;
     size_t i;
 
@@ -149,14 +149,14 @@ static void the_greatest_dictionary_fits_into_the_memory(void **state)
 
 static void refusals_pass_as_well(void **state)
 {
-    static const char *const names[] = {"\xc3\xa9", "\xff\xfe", "..", "/etc/passwd"};
+    static const char *const names[] = { "\xc3\xa9", "\xff\xfe", "..", "/etc/passwd" };
     size_t i;
 
     (void)state;
     locked_skip_sanitized();
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         upload_t *upload = upload_new();
-        bytes_t records = {0};
+        bytes_t records = { 0 };
         pax_record(&records, "path", names[i]);
         pax_record(&records, "hdrcharset", i % 2 == 0 ? "BINARY" : "KOI8-R");
         tar_pax(&upload->tar, 'x', &records);

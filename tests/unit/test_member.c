@@ -106,8 +106,8 @@ static void each_missing_file_is_named(void **state)
 static void the_set_nearest_to_complete_names_the_missing_file(void **state)
 {
     (void)state;
-    assert_string_equal(ingest_member_missing(s2 & ~BIT(INGEST_PACKAGES), RETRACE_REQUIRED_S1_OR_S2),
-                        "packages");
+    assert_string_equal(
+        ingest_member_missing(s2 & ~BIT(INGEST_PACKAGES), RETRACE_REQUIRED_S1_OR_S2), "packages");
     assert_string_equal(ingest_member_missing(s1 & ~BIT(INGEST_PACKAGE), RETRACE_REQUIRED_S1_OR_S2),
                         "package");
 }

@@ -12,7 +12,7 @@
 
 static void the_first_refusal_stays(void **state)
 {
-    ingest_refusal_t refusal = {0};
+    ingest_refusal_t refusal = { 0 };
 
     (void)state;
     assert_false(ingest_refuse(&refusal, 403, "first %d", 1));
@@ -23,7 +23,7 @@ static void the_first_refusal_stays(void **state)
 
 static void bytes_that_could_do_harm_become_question_marks(void **state)
 {
-    ingest_refusal_t refusal = {0};
+    ingest_refusal_t refusal = { 0 };
 
     (void)state;
     ingest_refuse(&refusal, 403, "%s", "a%n\r\nb\x1b\x7f\x80\xff");
@@ -32,7 +32,7 @@ static void bytes_that_could_do_harm_become_question_marks(void **state)
 
 static void a_long_sentence_is_cut(void **state)
 {
-    ingest_refusal_t refusal = {0};
+    ingest_refusal_t refusal = { 0 };
     char text[2 * INGEST_SENTENCE_MAX];
 
     (void)state;

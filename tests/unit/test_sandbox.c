@@ -27,9 +27,9 @@
 #include "worker/gdb_private.h"
 #include "worker/sandbox.h"
 
-#define BWRAP "/usr/bin/bwrap"
+#define BWRAP  "/usr/bin/bwrap"
 #define SOURCE "tests/data/sandboxed.c"
-#define TAG "sandboxedtest"
+#define TAG    "sandboxedtest"
 
 typedef struct fixture_t {
     apr_pool_t *pool;
@@ -49,12 +49,12 @@ static fixture_t *fixture_of(void **state)
 
 static worker_sandbox_limits_t usual_limits(void)
 {
-    return (worker_sandbox_limits_t){.memory_bytes = INT64_C(256) << 20,
-                                     .file_bytes = 1 << 20,
-                                     .output_bytes = 1 << 20,
-                                     .message_bytes = 1 << 16,
-                                     .cpu_s = 10,
-                                     .wall_s = 10};
+    return (worker_sandbox_limits_t){ .memory_bytes = INT64_C(256) << 20,
+                                      .file_bytes = 1 << 20,
+                                      .output_bytes = 1 << 20,
+                                      .message_bytes = 1 << 16,
+                                      .cpu_s = 10,
+                                      .wall_s = 10 };
 }
 
 /* Is there any process that calls itself by our tag? */
@@ -73,8 +73,8 @@ static bool something_lives(void)
         snprintf(path, sizeof(path), "/proc/%s/comm", entry->d_name);
         fd = open(path, O_RDONLY);
         if (fd >= 0) {
-            found = found ||
-                    (read(fd, name, sizeof(name) - 1) > 0 && strncmp(name, TAG, strlen(TAG)) == 0);
+            found = found
+                || (read(fd, name, sizeof(name) - 1) > 0 && strncmp(name, TAG, strlen(TAG)) == 0);
             close(fd);
         }
     }
@@ -86,19 +86,19 @@ static worker_sandbox_result_t *act_within(const fixture_t *fixture,
                                            const worker_sandbox_limits_t *limits, const char *act,
                                            const char *argument)
 {
-    const char *const argv[] = {WORKER_GDB_AT_LOADER,
-                                "--library-path",
-                                WORKER_GDB_AT_LIBRARIES,
-                                "/box/program",
-                                TAG,
-                                act,
-                                argument,
-                                NULL};
-    static const char *const environment[] = {"ONLY=this", NULL};
-    worker_sandbox_t sandbox = {fixture->bubblewrap, fixture->binds, NULL, argv,
-                                environment,         *limits,        NULL};
+    const char *const argv[] = { WORKER_GDB_AT_LOADER,
+                                 "--library-path",
+                                 WORKER_GDB_AT_LIBRARIES,
+                                 "/box/program",
+                                 TAG,
+                                 act,
+                                 argument,
+                                 NULL };
+    static const char *const environment[] = { "ONLY=this", NULL };
+    worker_sandbox_t sandbox = { fixture->bubblewrap, fixture->binds, NULL, argv,
+                                 environment,         *limits,        NULL };
     worker_sandbox_result_t *result = NULL;
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
     if (worker_sandbox_run(&result, &sandbox, &err, fixture->pool) != APR_SUCCESS) {
         fail_msg("%s", err.text);
@@ -152,7 +152,7 @@ static void test_host_files_are_not_there(void **state)
 
 static void test_root_directory(void **state)
 {
-    static const char *const expected[] = {".", "..", "box", "debugger", "dev", "tmp"};
+    static const char *const expected[] = { ".", "..", "box", "debugger", "dev", "tmp" };
     worker_sandbox_result_t *result = act(state, "list", "/");
     char *name;
     char *rest = NULL;
@@ -207,7 +207,7 @@ static void test_no_descriptor_leaks(void **state)
 
 static void test_forbidden_calls_kill(void **state)
 {
-    static const char *const names[] = {"socket", "unshare", "ptrace", "mount"};
+    static const char *const names[] = { "socket", "unshare", "ptrace", "mount" };
     size_t i;
 
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
@@ -311,7 +311,7 @@ static void test_fork_bomb(void **state)
 
 static void test_check(void **state)
 {
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
     assert_int_equal(worker_sandbox_check(BWRAP, &err, fixture_of(state)->pool), APR_SUCCESS);
     assert_int_equal(worker_sandbox_check("/bin/cat", &err, fixture_of(state)->pool), APR_ENOTIMPL);
@@ -358,13 +358,13 @@ static void test_old_bwrap_confines_as_well(void **state)
 /* A program that is not there is no failure of the program. */
 static void test_program_must_exist(void **state)
 {
-    static const char *const argv[] = {"/box/missing", NULL};
-    static const char *const environment[] = {NULL};
+    static const char *const argv[] = { "/box/missing", NULL };
+    static const char *const environment[] = { NULL };
     const fixture_t *fixture = fixture_of(state);
-    worker_sandbox_t sandbox = {BWRAP,       fixture->binds, NULL, argv,
-                                environment, usual_limits(), NULL};
+    worker_sandbox_t sandbox = { BWRAP,       fixture->binds, NULL, argv,
+                                 environment, usual_limits(), NULL };
     worker_sandbox_result_t *result = NULL;
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
     assert_int_equal(worker_sandbox_run(&result, &sandbox, &err, fixture->pool), APR_ENOTIMPL);
     assert_non_null(strstr(err.text, "/box/missing"));
@@ -396,7 +396,7 @@ static int compile(fixture_t *fixture)
 static apr_status_t bind_program(fixture_t *fixture, retrace_error_t *err)
 {
     worker_elf_file_t *file = NULL;
-    const char *ask[] = {NULL, "--list", fixture->program, NULL};
+    const char *ask[] = { NULL, "--list", fixture->program, NULL };
     const char *list = NULL;
     int fd = open(fixture->program, O_RDONLY | O_CLOEXEC);
     apr_status_t rv;
@@ -410,9 +410,9 @@ static apr_status_t bind_program(fixture_t *fixture, retrace_error_t *err)
     if (rv == APR_SUCCESS) {
         fixture->binds = apr_array_make(fixture->pool, 8, sizeof(worker_bind_t));
         APR_ARRAY_PUSH(fixture->binds, worker_bind_t) =
-            (worker_bind_t){fixture->program, "/box/program"};
+            (worker_bind_t){ fixture->program, "/box/program" };
         APR_ARRAY_PUSH(fixture->binds, worker_bind_t) =
-            (worker_bind_t){file->interpreter, WORKER_GDB_AT_LOADER};
+            (worker_bind_t){ file->interpreter, WORKER_GDB_AT_LOADER };
         worker_gdb_libraries(fixture->binds, list, fixture->pool);
     }
     return rv;
@@ -422,7 +422,7 @@ static int set_up(void **state)
 {
     fixture_t *fixture;
     apr_pool_t *p;
-    retrace_error_t err = {0, ""};
+    retrace_error_t err = { 0, "" };
 
     apr_pool_create(&p, NULL);
     fixture = apr_pcalloc(p, sizeof(*fixture));

@@ -17,14 +17,14 @@
 
 static worker_sandbox_t plain_plan(apr_pool_t *p)
 {
-    static const char *const argv[] = {"/box/program", "argument", NULL};
-    static const char *const environment[] = {NULL};
-    worker_sandbox_t sandbox = {.bubblewrap = BWRAP, .argv = argv, .environment = environment};
+    static const char *const argv[] = { "/box/program", "argument", NULL };
+    static const char *const environment[] = { NULL };
+    worker_sandbox_t sandbox = { .bubblewrap = BWRAP, .argv = argv, .environment = environment };
     apr_array_header_t *binds = apr_array_make(p, 2, sizeof(worker_bind_t));
     apr_array_header_t *links = apr_array_make(p, 2, sizeof(worker_link_t));
 
-    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){"/srv/program", "/box/program"};
-    APR_ARRAY_PUSH(links, worker_link_t) = (worker_link_t){"usr/lib", "/sysroot/lib"};
+    APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ "/srv/program", "/box/program" };
+    APR_ARRAY_PUSH(links, worker_link_t) = (worker_link_t){ "usr/lib", "/sysroot/lib" };
     sandbox.binds = binds;
     sandbox.links = links;
     sandbox.limits.file_bytes = 4096;
@@ -83,7 +83,8 @@ static void test_strange_paths_are_refused(void **state)
 {
     static const char *const paths[] = {
         "relative",        "/", "/a//b", "/a/../b", "/a/.", "/a/", "", "/sysroot/lib/below",
-        "/sysroot/lib/x/y"};
+        "/sysroot/lib/x/y"
+    };
     apr_pool_t *p = *state;
     size_t i;
 
@@ -93,7 +94,7 @@ static void test_strange_paths_are_refused(void **state)
         retrace_error_t err;
 
         APR_ARRAY_PUSH((apr_array_header_t *)sandbox.binds, worker_bind_t) =
-            (worker_bind_t){"/srv/x", paths[i]};
+            (worker_bind_t){ "/srv/x", paths[i] };
         assert_int_equal(worker_sandbox_argv(&argv, &sandbox, BWRAP_HELP_0_4_0, &err, p),
                          APR_EINVAL);
     }
@@ -110,33 +111,34 @@ static void test_ends_are_told_apart(void **state)
         int end; /* -1: no sandbox */
         int number;
     } rows[] = {
-        {"{ \"child-pid\": 7 }\n{ \"exit-code\": 0 }\n", 0, 0, 0, 1, WORKER_SANDBOX_EXITED, 0},
-        {"{ \"child-pid\": 7 }\n{ \"exit-code\": 5 }\n", 5 << 8, 0, 0, 1, WORKER_SANDBOX_EXITED, 5},
-        {"{ \"exit-code\": 139 }", 139 << 8, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 11},
-        {"{ \"exit-code\": 159 }", 159 << 8, 0, 0, 1, WORKER_SANDBOX_FORBIDDEN, 31},
-        {"{ \"exit-code\": 152 }", 152 << 8, 0, 0, 1, WORKER_SANDBOX_TIME, 24},
-        {"{ \"exit-code\": 137 }", 137 << 8, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 9},
-        {"{ \"exit-code\": 137 }", 137 << 8, 0, 0, 9000, WORKER_SANDBOX_TIME, 9},
-        {"{ \"exit-code\": 137 }", 137 << 8, 1, 0, 1, WORKER_SANDBOX_MEMORY, 9},
-        {"{ \"exit-code\": 1 }", 1 << 8, 1, 0, 1, WORKER_SANDBOX_EXITED, 1},
-        {"{ \"child-pid\": 7 }", 9, 1, 0, 1, WORKER_SANDBOX_MEMORY, 9},
-        {"{ \"child-pid\": 7 }", 9, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 9},
-        {"{ \"child-pid\": 7 }", 9, 0, 1, 1, WORKER_SANDBOX_TIME, 9},
-        {"{ \"child-pid\": 7 }", 1 << 8, 0, 0, 1, -1, 0},
-        {"", 1 << 8, 0, 0, 1, -1, 0},
+        { "{ \"child-pid\": 7 }\n{ \"exit-code\": 0 }\n", 0, 0, 0, 1, WORKER_SANDBOX_EXITED, 0 },
+        { "{ \"child-pid\": 7 }\n{ \"exit-code\": 5 }\n", 5 << 8, 0, 0, 1, WORKER_SANDBOX_EXITED,
+          5 },
+        { "{ \"exit-code\": 139 }", 139 << 8, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 11 },
+        { "{ \"exit-code\": 159 }", 159 << 8, 0, 0, 1, WORKER_SANDBOX_FORBIDDEN, 31 },
+        { "{ \"exit-code\": 152 }", 152 << 8, 0, 0, 1, WORKER_SANDBOX_TIME, 24 },
+        { "{ \"exit-code\": 137 }", 137 << 8, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 9 },
+        { "{ \"exit-code\": 137 }", 137 << 8, 0, 0, 9000, WORKER_SANDBOX_TIME, 9 },
+        { "{ \"exit-code\": 137 }", 137 << 8, 1, 0, 1, WORKER_SANDBOX_MEMORY, 9 },
+        { "{ \"exit-code\": 1 }", 1 << 8, 1, 0, 1, WORKER_SANDBOX_EXITED, 1 },
+        { "{ \"child-pid\": 7 }", 9, 1, 0, 1, WORKER_SANDBOX_MEMORY, 9 },
+        { "{ \"child-pid\": 7 }", 9, 0, 0, 1, WORKER_SANDBOX_SIGNALLED, 9 },
+        { "{ \"child-pid\": 7 }", 9, 0, 1, 1, WORKER_SANDBOX_TIME, 9 },
+        { "{ \"child-pid\": 7 }", 1 << 8, 0, 0, 1, -1, 0 },
+        { "", 1 << 8, 0, 0, 1, -1, 0 },
     };
-    const worker_sandbox_limits_t limits = {.cpu_s = 5};
+    const worker_sandbox_limits_t limits = { .cpu_s = 5 };
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        worker_sandbox_run_t run = {.status_text = rows[i].status,
-                                    .wait_status = rows[i].wait_status,
-                                    .over_time = rows[i].over_time,
-                                    .wall_ms = rows[i].wall_ms,
-                                    .messages = "bwrap: No permissions\nmore"};
-        worker_sandbox_result_t result = {0};
-        retrace_error_t err = {0, ""};
+        worker_sandbox_run_t run = { .status_text = rows[i].status,
+                                     .wait_status = rows[i].wait_status,
+                                     .over_time = rows[i].over_time,
+                                     .wall_ms = rows[i].wall_ms,
+                                     .messages = "bwrap: No permissions\nmore" };
+        worker_sandbox_result_t result = { 0 };
+        retrace_error_t err = { 0, "" };
         apr_status_t rv = worker_sandbox_judge(&result, &run, &limits, rows[i].was_oom, &err);
 
         if (rows[i].end < 0) {

@@ -26,7 +26,7 @@
 #include "worker/seccomp.h"
 
 #define KILLED (-1)
-#define X32 0x40000000L
+#define X32    0x40000000L
 
 typedef struct call_t {
     long number;
@@ -36,7 +36,7 @@ typedef struct call_t {
 
 static struct sock_fprog load_program(void)
 {
-    struct sock_fprog program = {0, NULL};
+    struct sock_fprog program = { 0, NULL };
     struct stat info;
     int fd = -1;
 
@@ -54,7 +54,7 @@ static struct sock_fprog load_program(void)
 static int result_of(int (*act)(const void *), const void *argument)
 {
     struct sock_fprog program = load_program();
-    const struct rlimit no_core = {0, 0};
+    const struct rlimit no_core = { 0, 0 };
     int status = 0;
     pid_t pid;
 
@@ -62,8 +62,8 @@ static int result_of(int (*act)(const void *), const void *argument)
     pid = fork();
     if (pid == 0) {
         setrlimit(RLIMIT_CORE, &no_core);
-        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-            syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
+        if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) != 0) {
             syscall(SYS_exit_group, 255);
         }
         syscall(SYS_exit_group, act(argument));
@@ -88,7 +88,7 @@ static int make_call(const void *argument)
 
 static int call_result(long number, long first, long second)
 {
-    const call_t call = {number, first, second};
+    const call_t call = { number, first, second };
 
     return result_of(make_call, &call);
 }
@@ -106,34 +106,34 @@ static void test_descriptor_is_closed_on_exec(void **state)
 
 static void test_deadly_calls(void **state)
 {
-    static const long numbers[] = {SYS_ptrace,
-                                   SYS_process_vm_readv,
-                                   SYS_process_vm_writev,
-                                   SYS_bpf,
-                                   SYS_io_uring_setup,
-                                   SYS_userfaultfd,
-                                   SYS_perf_event_open,
-                                   SYS_mount,
-                                   SYS_umount2,
-                                   SYS_pivot_root,
-                                   SYS_chroot,
-                                   SYS_unshare,
-                                   SYS_setns,
-                                   SYS_keyctl,
-                                   SYS_add_key,
-                                   SYS_request_key,
-                                   SYS_socket,
-                                   SYS_socketpair,
-                                   SYS_connect,
-                                   SYS_bind,
-                                   SYS_sendto,
-                                   SYS_recvmsg,
-                                   SYS_open_by_handle_at,
-                                   SYS_init_module,
-                                   SYS_kexec_load,
-                                   SYS_kcmp,
-                                   SYS_reboot,
-                                   SYS_mknodat};
+    static const long numbers[] = { SYS_ptrace,
+                                    SYS_process_vm_readv,
+                                    SYS_process_vm_writev,
+                                    SYS_bpf,
+                                    SYS_io_uring_setup,
+                                    SYS_userfaultfd,
+                                    SYS_perf_event_open,
+                                    SYS_mount,
+                                    SYS_umount2,
+                                    SYS_pivot_root,
+                                    SYS_chroot,
+                                    SYS_unshare,
+                                    SYS_setns,
+                                    SYS_keyctl,
+                                    SYS_add_key,
+                                    SYS_request_key,
+                                    SYS_socket,
+                                    SYS_socketpair,
+                                    SYS_connect,
+                                    SYS_bind,
+                                    SYS_sendto,
+                                    SYS_recvmsg,
+                                    SYS_open_by_handle_at,
+                                    SYS_init_module,
+                                    SYS_kexec_load,
+                                    SYS_kcmp,
+                                    SYS_reboot,
+                                    SYS_mknodat };
     size_t i;
 
     (void)state;
@@ -145,9 +145,9 @@ static void test_deadly_calls(void **state)
 /* Not needed, but no sign of an attack either. */
 static void test_other_calls_are_refused(void **state)
 {
-    static const long numbers[] = {SYS_personality, SYS_memfd_create, SYS_symlinkat, SYS_fchmod,
-                                   SYS_setuid,      SYS_capset,       SYS_seccomp,   SYS_mincore,
-                                   SYS_linkat,      SYS_shmget,       SYS_setsid};
+    static const long numbers[] = { SYS_personality, SYS_memfd_create, SYS_symlinkat, SYS_fchmod,
+                                    SYS_setuid,      SYS_capset,       SYS_seccomp,   SYS_mincore,
+                                    SYS_linkat,      SYS_shmget,       SYS_setsid };
     size_t i;
 
     (void)state;
@@ -175,8 +175,8 @@ static int fork_child(const void *unused)
 
 static void test_clone(void **state)
 {
-    static const long namespaces[] = {CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
-                                      CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP};
+    static const long namespaces[] = { CLONE_NEWUSER, CLONE_NEWNS,  CLONE_NEWPID,   CLONE_NEWNET,
+                                       CLONE_NEWIPC,  CLONE_NEWUTS, CLONE_NEWCGROUP };
     size_t i;
 
     (void)state;

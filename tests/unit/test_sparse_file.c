@@ -122,7 +122,7 @@ static void one_byte_keeps_its_block(void **state)
 
 static void blocks_are_those_of_the_file_whatever_the_pieces(void **state)
 {
-    static const size_t pieces[] = {1, 511, 512, 4095, 4097, 8192, 100000};
+    static const size_t pieces[] = { 1, 511, 512, 4095, 4097, 8192, 100000 };
     size_t i;
 
     for (i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {

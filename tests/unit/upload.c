@@ -40,10 +40,10 @@ void upload_free(upload_t *upload)
 
 void upload_read(upload_t *upload, const bytes_t *packed)
 {
-    bytes_source_t source = {.data = packed->data,
-                             .length = packed->length,
-                             .step = upload->step,
-                             .breaks_off = upload->breaks_off};
+    bytes_source_t source = { .data = packed->data,
+                              .length = packed->length,
+                              .step = upload->step,
+                              .breaks_off = upload->breaks_off };
     int i;
 
     for (i = 0; i < INGEST_MEMBERS; i++) {

@@ -81,7 +81,7 @@ static void add_soname(worker_environment_t *environment, const worker_resolved_
 
     if (soname != NULL && strcmp(soname, worker_path_name(path)) != 0) {
         add_link(environment, worker_path_name(path),
-                 apr_pstrcat(p, WORKER_SYSROOT, worker_path_directory(path, p), "/", soname, NULL));
+                 in_sysroot(worker_path_join(worker_path_directory(path, p), soname, p), p));
     }
 }
 

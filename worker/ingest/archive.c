@@ -39,9 +39,9 @@ static bool check_space(reader_t *reader)
         return ingest_refuse(&reader->refusal, 500, "the free space cannot be told: %s",
                              strerror(errno));
     }
-    if (__builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &free_bytes) ||
-        reader->limits->min_free_bytes <= 0 ||
-        free_bytes >= (uint64_t)reader->limits->min_free_bytes) {
+    if (__builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &free_bytes)
+        || reader->limits->min_free_bytes <= 0
+        || free_bytes >= (uint64_t)reader->limits->min_free_bytes) {
         return true;
     }
     return ingest_refuse(&reader->refusal, 507, "less than %s of storage would stay free",
@@ -66,8 +66,8 @@ static bool refuse_write(reader_t *reader, int error, const char *name)
 static bool has_link(struct archive_entry *entry)
 {
     /* The narrow name is NULL when it cannot be converted: ask for both. */
-    return archive_entry_hardlink(entry) != NULL || archive_entry_hardlink_w(entry) != NULL ||
-           archive_entry_symlink(entry) != NULL || archive_entry_symlink_w(entry) != NULL;
+    return archive_entry_hardlink(entry) != NULL || archive_entry_hardlink_w(entry) != NULL
+        || archive_entry_symlink(entry) != NULL || archive_entry_symlink_w(entry) != NULL;
 }
 
 /* `tar -C dir .` begins with the directory itself. */
@@ -75,9 +75,9 @@ static bool is_root(const reader_t *reader, struct archive_entry *entry)
 {
     const char *name = archive_entry_pathname(entry);
 
-    return !reader->root_seen && name != NULL && !has_link(entry) &&
-           archive_entry_filetype(entry) == AE_IFDIR &&
-           (strcmp(name, "./") == 0 || strcmp(name, ".") == 0);
+    return !reader->root_seen && name != NULL && !has_link(entry)
+        && archive_entry_filetype(entry) == AE_IFDIR
+        && (strcmp(name, "./") == 0 || strcmp(name, ".") == 0);
 }
 
 static bool check_kind(reader_t *reader, struct archive_entry *entry)
@@ -151,8 +151,8 @@ static bool check_ratio(reader_t *reader, int64_t unpacked)
 {
     int64_t packed = ingest_tar_bytes_in(reader->tar);
 
-    if (packed <= INGEST_RATIO_MIN_PACKED || unpacked <= INGEST_RATIO_MIN_UNPACKED ||
-        unpacked / packed < INGEST_RATIO_MAX) {
+    if (packed <= INGEST_RATIO_MIN_PACKED || unpacked <= INGEST_RATIO_MIN_UNPACKED
+        || unpacked / packed < INGEST_RATIO_MAX) {
         return true;
     }
     return ingest_refuse(&reader->refusal, 413,
@@ -186,8 +186,8 @@ static bool check_piece(reader_t *reader, ingest_member_t member, int64_t positi
     if (offset < position || offset > size || length > (uint64_t)(size - offset)) {
         return refuse_map(reader, member);
     }
-    return ingest_member_rule(member)->size_class == INGEST_SIZE_CORE ||
-           check_ratio(reader, reader->small_bytes + offset + (int64_t)length);
+    return ingest_member_rule(member)->size_class == INGEST_SIZE_CORE
+        || check_ratio(reader, reader->small_bytes + offset + (int64_t)length);
 }
 
 /* How many bytes the pieces of a file must have together; -1 when no file has as many. libarchive
@@ -222,8 +222,8 @@ static bool read_pieces(reader_t *reader, ingest_member_t member, struct archive
     size_t length;
 
     while ((status = ingest_tar_data(reader->tar, &data, &length, &offset)) == INGEST_TAR_OK) {
-        if (!check_piece(reader, member, position, archive_entry_size(entry), offset, length) ||
-            !store(reader, member, data, length, offset)) {
+        if (!check_piece(reader, member, position, archive_entry_size(entry), offset, length)
+            || !store(reader, member, data, length, offset)) {
             return false;
         }
         position = offset + (int64_t)length;
@@ -262,9 +262,9 @@ static bool read_entry(reader_t *reader, struct archive_entry *entry)
         reader->root_seen = true;
         return true;
     }
-    if (!check_kind(reader, entry) || !find_member(reader, entry, &member) ||
-        !check_size(reader, member, archive_entry_size(entry)) ||
-        !read_content(reader, member, entry)) {
+    if (!check_kind(reader, entry) || !find_member(reader, entry, &member)
+        || !check_size(reader, member, archive_entry_size(entry))
+        || !read_content(reader, member, entry)) {
         return false;
     }
     reader->members |= UINT32_C(1) << member;
@@ -304,8 +304,8 @@ static void read_upload(reader_t *reader, ingest_source_fn source, void *baton)
         (void)ingest_refuse(&reader->refusal, 500, "there is no memory to read the archive");
         return;
     }
-    (void)(read_entries(reader) && ingest_tar_finish(reader->tar) && check_space(reader) &&
-           check_complete(reader));
+    (void)(read_entries(reader) && ingest_tar_finish(reader->tar) && check_space(reader)
+           && check_complete(reader));
     ingest_tar_close(reader->tar);
 }
 

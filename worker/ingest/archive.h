@@ -11,12 +11,12 @@
 #include "worker/ingest/member.h"
 #include "worker/ingest/refusal.h"
 
-#define INGEST_MAX_ENTRIES 16 /* archive entries, the "./" one included */
+#define INGEST_MAX_ENTRIES      16 /* archive entries, the "./" one included */
 #define INGEST_SPACE_CHECK_STEP (INT64_C(16) * 1024 * 1024) /* bytes written between two looks */
 /* Small files that unpack to more than INGEST_RATIO_MAX times the upload are refused, but only when
  * both are beyond these sizes: below them zeros do no harm, and cores of zeros are usual. */
-#define INGEST_RATIO_MAX 200
-#define INGEST_RATIO_MIN_PACKED (INT64_C(64) * 1024)
+#define INGEST_RATIO_MAX          200
+#define INGEST_RATIO_MIN_PACKED   (INT64_C(64) * 1024)
 #define INGEST_RATIO_MIN_UNPACKED (INT64_C(64) * 1024 * 1024)
 
 typedef struct ingest_limits_t {

@@ -10,9 +10,9 @@
 #include <string.h>
 #include <zlib.h>
 
-#define INPUT_BYTES (64 * 1024)   /* what a pipe holds */
+#define INPUT_BYTES  (64 * 1024)  /* what a pipe holds */
 #define OUTPUT_BYTES (128 * 1024) /* stays in the second-level cache until it is written */
-#define MAGIC_MAX 6
+#define MAGIC_MAX    6
 
 typedef struct codec_t {
     unsigned char magic[MAGIC_MAX];
@@ -217,10 +217,10 @@ static void stop_xz(ingest_decoder_t *decoder)
 
 _Static_assert(INGEST_XZ_MAX_MEMORY == UINT64_C(80) * 1024 * 1024, "a sentence says 80 MB");
 
-static const codec_t codec_plain = {{0}, 0, start_plain, step_plain, stop_plain};
+static const codec_t codec_plain = { { 0 }, 0, start_plain, step_plain, stop_plain };
 static const codec_t packed_codecs[] = {
-    {{0x1f, 0x8b}, 2, start_gzip, step_gzip, stop_gzip},
-    {{0xfd, '7', 'z', 'X', 'Z', 0}, 6, start_xz, step_xz, stop_xz},
+    { { 0x1f, 0x8b }, 2, start_gzip, step_gzip, stop_gzip },
+    { { 0xfd, '7', 'z', 'X', 'Z', 0 }, 6, start_xz, step_xz, stop_xz },
 };
 
 /* Sets *pshort when more bytes could still turn the input into this codec's. */
@@ -263,7 +263,8 @@ static ingest_decode_status_t recognise(ingest_decoder_t *decoder)
         }
         too_short = false;
         codec = find_codec(decoder, &too_short);
-    } while (too_short && !decoder->source_ended);
+    }
+    while (too_short && !decoder->source_ended);
 
     if (!codec->start(decoder)) {
         return fail(decoder, INGEST_DECODE_MEMORY, "there is no memory to decode the upload");

@@ -150,9 +150,9 @@ static bool load(scmp_filter_ctx filter, bool complete)
 {
     /* 32-bit calls on a 64-bit kernel have other numbers: kill them as well, and not only the
      * thread. */
-    bool loaded = complete &&
-                  seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0 &&
-                  seccomp_load(filter) == 0;
+    bool loaded = complete
+        && seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS) == 0
+        && seccomp_load(filter) == 0;
 
     seccomp_release(filter);
     return loaded;
@@ -160,7 +160,7 @@ static bool load(scmp_filter_ctx filter, bool complete)
 
 static bool limit(int resource, rlim_t soft, rlim_t hard)
 {
-    struct rlimit value = {.rlim_cur = soft, .rlim_max = hard};
+    struct rlimit value = { .rlim_cur = soft, .rlim_max = hard };
 
     return setrlimit(resource, &value) == 0;
 }
@@ -177,7 +177,7 @@ static void load_locale(void)
 /* Memory may be had, but none that runs. */
 static bool allow_memory(scmp_filter_ctx filter)
 {
-    static const char *const names[] = {"mmap", "mmap2", "mprotect"};
+    static const char *const names[] = { "mmap", "mmap2", "mprotect" };
     size_t i;
 
     for (i = 0; i < COUNT(names); i++) {
@@ -206,20 +206,22 @@ bool ingest_lockdown_reader(unsigned int max_cpu_s, unsigned long max_memory_byt
     if (filter == NULL) {
         return false;
     }
-    return load(filter, allow_memory(filter) &&
-                            add_rules(filter, SCMP_ACT_ALLOW, reader_calls, COUNT(reader_calls)));
+    return load(filter,
+                allow_memory(filter)
+                    && add_rules(filter, SCMP_ACT_ALLOW, reader_calls, COUNT(reader_calls)));
 }
 
 /* fork is fine, new namespaces are not; the flags of clone3 are out of a filter's sight. */
 static bool forbid_namespaces(scmp_filter_ctx filter)
 {
-    static const unsigned int flags[] = {CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,   CLONE_NEWUSER,
-                                         CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP};
+    static const unsigned int flags[] = { CLONE_NEWNS,  CLONE_NEWUTS, CLONE_NEWIPC,   CLONE_NEWUSER,
+                                          CLONE_NEWPID, CLONE_NEWNET, CLONE_NEWCGROUP };
     size_t i;
 
     for (i = 0; i < COUNT(flags); i++) {
         if (seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(clone), 1,
-                             SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i])) != 0) {
+                             SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i]))
+            != 0) {
             return false;
         }
     }
@@ -237,10 +239,9 @@ bool ingest_lockdown_keeper(void)
     if (filter == NULL) {
         return false;
     }
-    return load(filter,
-                forbid_namespaces(filter)
-                    && add_rules(filter, SCMP_ACT_ERRNO(EPERM), keeper_refused,
-                                 COUNT(keeper_refused))
-                    && add_rules(filter, SCMP_ACT_KILL_PROCESS, keeper_forbidden,
-                                 COUNT(keeper_forbidden)));
+    return load(
+        filter,
+        forbid_namespaces(filter)
+            && add_rules(filter, SCMP_ACT_ERRNO(EPERM), keeper_refused, COUNT(keeper_refused))
+            && add_rules(filter, SCMP_ACT_KILL_PROCESS, keeper_forbidden, COUNT(keeper_forbidden)));
 }

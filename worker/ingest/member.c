@@ -9,16 +9,16 @@
 #define BIT(member) (UINT32_C(1) << (member))
 
 static const ingest_member_rule_t rules[INGEST_MEMBERS] = {
-    [INGEST_COREDUMP] = {"coredump", INGEST_SIZE_CORE},
-    [INGEST_EXECUTABLE] = {"executable", INGEST_SIZE_SMALL},
-    [INGEST_PACKAGE] = {"package", INGEST_SIZE_SMALL},
-    [INGEST_PACKAGES] = {"packages", INGEST_SIZE_PACKAGES},
-    [INGEST_OS_RELEASE] = {"os_release", INGEST_SIZE_SMALL},
-    [INGEST_OS_RELEASE_IN_ROOTDIR] = {"os_release_in_rootdir", INGEST_SIZE_SMALL},
-    [INGEST_ROOTDIR] = {"rootdir", INGEST_SIZE_SMALL},
-    [INGEST_RELEASE] = {"release", INGEST_SIZE_SMALL},
-    [INGEST_ARCHITECTURE] = {"architecture", INGEST_SIZE_SMALL},
-    [INGEST_KERNELVER] = {"kernelver", INGEST_SIZE_SMALL},
+    [INGEST_COREDUMP] = { "coredump", INGEST_SIZE_CORE },
+    [INGEST_EXECUTABLE] = { "executable", INGEST_SIZE_SMALL },
+    [INGEST_PACKAGE] = { "package", INGEST_SIZE_SMALL },
+    [INGEST_PACKAGES] = { "packages", INGEST_SIZE_PACKAGES },
+    [INGEST_OS_RELEASE] = { "os_release", INGEST_SIZE_SMALL },
+    [INGEST_OS_RELEASE_IN_ROOTDIR] = { "os_release_in_rootdir", INGEST_SIZE_SMALL },
+    [INGEST_ROOTDIR] = { "rootdir", INGEST_SIZE_SMALL },
+    [INGEST_RELEASE] = { "release", INGEST_SIZE_SMALL },
+    [INGEST_ARCHITECTURE] = { "architecture", INGEST_SIZE_SMALL },
+    [INGEST_KERNELVER] = { "kernelver", INGEST_SIZE_SMALL },
 };
 
 static const ingest_member_set_t set_s1 =

@@ -30,7 +30,7 @@
 /* What came with the header block belongs to the body. */
 typedef struct upload_t {
     int in;
-    int64_t left;                       /* bytes of the body that were not handed out yet */
+    int64_t left; /* bytes of the body that were not handed out yet */
     char ahead[INGEST_REQUEST_MAX];
     size_t ahead_at;
     size_t ahead_length;
@@ -43,7 +43,7 @@ typedef struct receiver_t {
     ingest_request_t request;
     upload_t upload;
     retrace_reservation_t *reservation;
-    int crash;                          /* the directory `crash/` */
+    int crash; /* the directory `crash/` */
     int files[INGEST_MEMBERS];
     char password[RETRACE_PASSWORD_MAX + 1];
     apr_pool_t *pool;
@@ -158,8 +158,10 @@ static ssize_t read_body(void *baton, void *buffer, size_t size)
 /* What the reader holds is all that it could misuse. */
 static void keep_only_files(const receiver_t *r)
 {
-    const int others[] = { r->out, r->crash, r->reservation->lock, r->reservation->directory,
-                           r->spool->root, r->spool->incoming, r->spool->queue, r->spool->running };
+    const int others[] = {
+        r->out,         r->crash,           r->reservation->lock, r->reservation->directory,
+        r->spool->root, r->spool->incoming, r->spool->queue,      r->spool->running
+    };
     size_t i;
 
     closelog();
@@ -243,8 +245,7 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
 
     memset(verdict, 0, sizeof(*verdict));
     verdict->status = 500;
-    snprintf(verdict->sentence, sizeof(verdict->sentence),
-             "the server could not read the upload");
+    snprintf(verdict->sentence, sizeof(verdict->sentence), "the server could not read the upload");
     if (pipe2(channel, O_CLOEXEC) != 0) {
         return;
     }
@@ -275,8 +276,8 @@ static apr_status_t open_files(receiver_t *r, retrace_error_t *err)
     for (i = 0; i < INGEST_MEMBERS && rv == APR_SUCCESS; i++) {
         const char *name = ingest_member_rule(i)->name;
 
-        r->files[i] = openat(r->crash, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                             0600);
+        r->files[i] =
+            openat(r->crash, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
         if (r->files[i] < 0) {
             rv = retrace_fail(err, errno, "make %s", name);
         }
@@ -397,10 +398,10 @@ static bool length_is_allowed(receiver_t *r)
 
 static bool reserve(receiver_t *r)
 {
-    retrace_queue_limits_t limits = { .max_tasks = r->config->max_parallel_tasks
-                                          + r->config->max_queued_tasks,
-                                      .min_free_bytes =
-                                          r->config->min_storage_left_mb * RETRACE_MIB };
+    retrace_queue_limits_t limits = {
+        .max_tasks = r->config->max_parallel_tasks + r->config->max_queued_tasks,
+        .min_free_bytes = r->config->min_storage_left_mb * RETRACE_MIB
+    };
     char sentence[INGEST_LINE_MAX];
     retrace_error_t err;
     apr_status_t rv = retrace_queue_reserve(&r->reservation, r->spool, &limits, r->request.client,

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define INGEST_SENTENCE_MAX 400 /* bytes, with the NUL */
-#define INGEST_QUOTE_MAX 80     /* bytes of a quoted name, with the NUL */
+#define INGEST_QUOTE_MAX    80  /* bytes of a quoted name, with the NUL */
 
 typedef struct ingest_refusal_t {
     int status; /* 0 while nothing is refused */

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define FIRST_LINE "retrace-receive 1"
+#define FIRST_LINE        "retrace-receive 1"
 #define NUMBER_DIGITS_MAX 18 /* so that no number overflows */
 
 size_t ingest_request_length(const char *text, size_t length)
@@ -101,8 +101,8 @@ typedef struct line_t {
 } line_t;
 
 static const line_t lines[] = {
-    { "length: ", set_length },   { "type: ", set_type },         { "content: ", set_content },
-    { "client: ", set_client },   { "managed: ", set_managed },   { "external: ", set_external },
+    { "length: ", set_length }, { "type: ", set_type },       { "content: ", set_content },
+    { "client: ", set_client }, { "managed: ", set_managed }, { "external: ", set_external },
 };
 
 /* The next line without its newline; advances *ptext. */

@@ -20,14 +20,14 @@
 #include "lib/queue.h"
 #include "lib/task.h"
 
-#define INGEST_REQUEST_MAX     4096 /* bytes of the block, its empty line included */
-#define INGEST_CONTENT_MAX     128  /* bytes of the content type, with the NUL */
+#define INGEST_REQUEST_MAX 4096 /* bytes of the block, its empty line included */
+#define INGEST_CONTENT_MAX 128  /* bytes of the content type, with the NUL */
 
 typedef struct ingest_request_t {
-    int64_t length;                    /* bytes that follow; at least 1 */
+    int64_t length; /* bytes that follow; at least 1 */
     retrace_task_type_t type;
-    char content[INGEST_CONTENT_MAX];  /* a label: what counts is the magic number */
-    char client[RETRACE_CLIENT_MAX];   /* address: hexadecimal digits, '.', ':' */
+    char content[INGEST_CONTENT_MAX]; /* a label: what counts is the magic number */
+    char client[RETRACE_CLIENT_MAX];  /* address: hexadecimal digits, '.', ':' */
     bool managed;
     bool external;
 } ingest_request_t;

@@ -71,6 +71,7 @@ int ingest_sparse_finish(int fd, int64_t size)
 
     do {
         rc = ftruncate(fd, size);
-    } while (rc != 0 && errno == EINTR);
+    }
+    while (rc != 0 && errno == EINTR);
     return rc == 0 ? 0 : errno;
 }

@@ -128,8 +128,8 @@ ingest_tar_t *ingest_tar_open(ingest_source_fn source, void *baton, int64_t max_
     }
     tar->decoder = ingest_decoder_new(source, baton);
     tar->archive = archive_read_new();
-    if (tar->decoder == NULL || tar->archive == NULL ||
-        archive_read_support_format_tar(tar->archive) != ARCHIVE_OK) {
+    if (tar->decoder == NULL || tar->archive == NULL
+        || archive_read_support_format_tar(tar->archive) != ARCHIVE_OK) {
         ingest_tar_close(tar);
         return NULL;
     }
@@ -194,8 +194,8 @@ static bool check_read_ahead(ingest_tar_t *tar)
     else {
         in_block = (size_t)unread;
     }
-    return refuse_unless_zero(tar, tar->tail + tar->tail_length - in_tail, in_tail) &&
-           refuse_unless_zero(tar, tar->block + tar->block_length - in_block, in_block);
+    return refuse_unless_zero(tar, tar->tail + tar->tail_length - in_tail, in_tail)
+        && refuse_unless_zero(tar, tar->block + tar->block_length - in_block, in_block);
 }
 
 bool ingest_tar_finish(ingest_tar_t *tar)
@@ -211,7 +211,8 @@ bool ingest_tar_finish(ingest_tar_t *tar)
         if (!read_block(tar) || !refuse_unless_zero(tar, tar->block, tar->block_length)) {
             return false;
         }
-    } while (tar->block_length > 0);
+    }
+    while (tar->block_length > 0);
     return true;
 }
 

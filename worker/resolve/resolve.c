@@ -25,6 +25,7 @@ static const worker_found_t *keep(const resolver_t *r, worker_found_t *found,
         return found;
     }
     cached->source = found->source;
+    cached->origin = found->path;
     return cached;
 }
 
@@ -86,7 +87,7 @@ static void find_dwz(const resolver_t *r, worker_resolved_t *resolved)
     const worker_elf_file_t *elf = resolved->debuginfo->elf;
     worker_want_t want = { .kind = WORKER_FILE_DWZ,
                            .build_id = elf->altlink_build_id,
-                           .beside = resolved->debuginfo->path,
+                           .beside = resolved->debuginfo->origin,
                            .altlink = elf->altlink };
     retrace_error_t err;
 

@@ -16,10 +16,10 @@
 typedef struct worker_resolved_t {
     const worker_module_t *module;
     const worker_found_t *executable;
-    const worker_found_t *debuginfo;   /* never without its dwz file, if it needs one: gdb would drop
+    const worker_found_t *debuginfo; /* never without its dwz file, if it needs one: gdb would drop
                                           all symbols of the module, and unwind wrongly */
     const worker_found_t *dwz;
-    const char *missing_dwz;           /* build-id of the one for which debuginfo was left out */
+    const char *missing_dwz; /* build-id of the one for which debuginfo was left out */
 } worker_resolved_t;
 
 /** The sources to ask, in order; what a later one finds may be put into the cache. */

@@ -70,6 +70,7 @@ apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
     found->path = apr_pstrdup(p, path);
     found->elf = elf;
     found->source = source;
+    found->origin = found->path;
     *pfound = found;
     return APR_SUCCESS;
 }

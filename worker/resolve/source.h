@@ -23,19 +23,21 @@ const char *worker_file_kind_name(worker_file_kind_t kind);
 /** What is looked for. */
 typedef struct worker_want_t {
     worker_file_kind_t kind;
-    const char *build_id;  /* lower-case hexadecimal */
-    const char *path;      /* where it was on the crashed machine: a hint, untrusted; NULL unknown */
-    const char *debuglink; /* for debug information: the name that the executable gives; NULL none */
-    const char *beside;    /* real path on this machine of the file that asks: the executable for its
+    const char *build_id; /* lower-case hexadecimal */
+    const char *path;     /* where it was on the crashed machine: a hint, untrusted; NULL unknown */
+    const char
+        *debuglink;      /* for debug information: the name that the executable gives; NULL none */
+    const char *beside;  /* real path on this machine of the file that asks: the executable for its
                               debug information, that for its dwz file; NULL unknown */
-    const char *altlink;   /* for a dwz file: the path that the debug information gives; NULL none */
+    const char *altlink; /* for a dwz file: the path that the debug information gives; NULL none */
 } worker_want_t;
 
 /** What was found: a file that has the build-id and is of the kind. */
 typedef struct worker_found_t {
-    const char *path;            /* on this machine, in the pool of the search */
+    const char *path;             /* on this machine, in the pool of the search */
     const worker_elf_file_t *elf; /* what it says about itself */
-    const char *source;          /* name of the source */
+    const char *source;           /* name of the source */
+    const char *origin; /* where the source has it; differs from path when that is cached */
 } worker_found_t;
 
 typedef struct worker_source_t {

@@ -24,8 +24,8 @@ static const char *directory_of(const retrace_config_t *config, const worker_wan
 static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config,
                          const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
 {
-    const char *path = apr_pstrcat(p, directory_of(config, want, p), "/",
-                                   worker_file_kind_name(want->kind), NULL);
+    const char *path =
+        apr_pstrcat(p, directory_of(config, want, p), "/", worker_file_kind_name(want->kind), NULL);
 
     return worker_source_check(pfound, path, want, worker_source_cache.name, err, p);
 }

@@ -103,13 +103,15 @@ static void list_dwz(apr_array_header_t *places, const retrace_config_t *config,
     }
     if (path != NULL) {
         add(places, path);
+        /* Debug information out of the cache cannot tell what its relative path starts from. */
+        add(places, apr_pstrcat(p, config->host_debug_dir, "/.dwz/", worker_path_name(path), NULL));
     }
 }
 
 static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config,
                          const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
 {
-    static void (*const list[])(apr_array_header_t *places, const retrace_config_t *config,
+    static void (*const list[])(apr_array_header_t * places, const retrace_config_t *config,
                                 const worker_want_t *want, apr_pool_t *p) = {
         [WORKER_FILE_EXECUTABLE] = list_executable,
         [WORKER_FILE_DEBUGINFO] = list_debuginfo,
