@@ -84,10 +84,11 @@ apr_status_t worker_sandbox_judge(worker_sandbox_result_t *result, const worker_
         return APR_SUCCESS;
     }
     if (run->messages[0] == '\0') {
-        return retrace_fail(err, APR_ENOTIMPL,
-                            "no sandbox: bwrap ended with code %d and said nothing; was its first "
-                            "process killed?",
-                            WEXITSTATUS(run->wait_status));
+        return retrace_fail(
+            err, APR_ENOTIMPL,
+            "no sandbox: bwrap ended with code %d and said nothing, as when its first "
+            "process killed?",
+            WEXITSTATUS(run->wait_status));
     }
     return retrace_fail(err, APR_ENOTIMPL, "no sandbox: %.*s", (int)strcspn(run->messages, "\n"),
                         run->messages);
