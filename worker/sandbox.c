@@ -87,7 +87,7 @@ apr_status_t worker_sandbox_judge(worker_sandbox_result_t *result, const worker_
         return retrace_fail(
             err, APR_ENOTIMPL,
             "no sandbox: bwrap ended with code %d and said nothing, as when its first "
-            "process killed?",
+            "process is killed",
             WEXITSTATUS(run->wait_status));
     }
     return retrace_fail(err, APR_ENOTIMPL, "no sandbox: %.*s", (int)strcspn(run->messages, "\n"),
