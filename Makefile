@@ -158,7 +158,7 @@ FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS    := $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
 TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
-PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider
+PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 
 .SECONDARY: $(call obj,$(UNIT_SRC) $(UNIT_SUPPORT) $(FUZZ_SRC))
 $(B)/libunit.a: $(call obj,$(UNIT_SUPPORT))
@@ -177,8 +177,9 @@ packages: ## install what building and testing need
 test: ## everything that CI runs: unit, lint, end-to-end and root tests
 	@$(MAKE) --no-print-directory packages
 	@$(MAKE) --no-print-directory WERROR=1 check
-	@$(MAKE) --no-print-directory WERROR=1 check-e2e check-root
 	@echo "Not run here: make slow (200 kills, fuzzing) and make bench (figures)."
+	@echo "The next ones take about four minutes: real servers, real crashes, real gdb."
+	@$(MAKE) --no-print-directory WERROR=1 check-e2e check-root
 
 check: check-unit check-fuzz $(if $(SAN),,check-lint) ## unit tests, replay of fuzz seeds, lint: no root, no network
 

@@ -90,7 +90,9 @@ class Env:
         """Workers, without what they have forked and what has not become another program yet."""
         found = {pid for pid, name in self.server.programs().items()
                  if name == "retrace-server-worker"}
-        return {pid for pid in found if parent_of(pid) not in found}
+        # Who is alive after the look around was there together with all others that it met.
+        alive = {pid for pid in found if Path(f"/proc/{pid}/exe").exists()}
+        return {pid for pid in alive if parent_of(pid) not in found}
 
     def wait_idle(self, timeout=20):
         """Until no program of the server runs and nothing is queued."""
