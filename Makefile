@@ -61,7 +61,7 @@ INGEST_LIBS := -larchive -llzma -lz -lseccomp
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
             $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit
 
-.PHONY: all lib module helpers worker cleanup help
+.PHONY: all lib module helpers worker help
 all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 
 lib: $(B)/libretrace.a
@@ -150,6 +150,9 @@ policy-helper: $(HELPER_OBJ)
 	$(Q)policy=$$(mktemp --suffix=.c) && $(policy_source) > $$policy \
 	    && $(CC) $(CPPFLAGS) $(ALL_CFLAGS) $(ALL_LDFLAGS) -pie -o $(HELPER) $^ $$policy; \
 	    code=$$?; rm -f $$policy; exit $$code
+.PHONY: policy-source
+policy-source:
+	@$(policy_source)
 
 # --- Tests -----------------------------------------------------------------------------------------
 UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))

@@ -21,7 +21,8 @@ typedef enum helper_exit_t {
     HELPER_EXIT_CONFIG_OWNER = 113,  /* it belongs neither to root nor to the owner */
     HELPER_EXIT_CONFIG_MODE = 114,   /* group or others may write to it */
     HELPER_EXIT_EXEC = 115,          /* the program of the verb cannot be started */
-    HELPER_EXIT_KEY = 116            /* the second argument of `set` is not one of the keys */
+    HELPER_EXIT_KEY = 116,           /* the second argument of `set` is not one of the keys */
+    HELPER_EXIT_PROGRAM = 117        /* the program of the verb is not as safe as the helper */
 } helper_exit_t;
 
 #endif

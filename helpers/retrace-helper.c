@@ -118,8 +118,8 @@ static bool has_setgid_capability(void)
     return syscall(SYS_capget, &header, data) == 0 && (data[0].effective & (1U << CAP_SETGID)) != 0;
 }
 
-/* A build whose caller and owner are one ordinary user (make serve) has nothing to drop: no group of
- * another user could leak through it. */
+/* A build whose caller and owner are one ordinary user (make serve) has nothing to drop: no group
+ * of another user could leak through it. */
 static bool has_nothing_to_drop(const identity_t *who)
 {
     return who->caller == who->owner && getuid() == who->owner && getgid() == who->group;
@@ -173,7 +173,24 @@ static int show_config(const struct stat *info)
         : HELPER_EXIT_EXEC;
 }
 
-static int run_program(const verb_t *verb, const char *id, const char *key)
+/* Who may write to the program decides what we do. Started by its descriptor, so that what was checked
+ * is what runs. */
+static int open_program(const identity_t *who, const char *path)
+{
+    struct stat info;
+    int fd = open(path, O_PATH | O_CLOEXEC);
+
+    if (fd < 0 || fstat(fd, &info) != 0) {
+        refuse(HELPER_EXIT_EXEC, "the program of the verb cannot be opened");
+    }
+    if (!S_ISREG(info.st_mode) || (info.st_uid != 0 && info.st_uid != who->owner)
+        || (info.st_mode & (S_IWGRP | S_IWOTH | S_ISUID | S_ISGID)) != 0) {
+        refuse(HELPER_EXIT_PROGRAM, "the program of the verb could be somebody else's");
+    }
+    return fd;
+}
+
+static int run_program(const identity_t *who, const verb_t *verb, const char *id, const char *key)
 {
     char path[PROGRAM_PATH_MAX];
     const char *argv[ARGUMENTS_MAX];
@@ -195,7 +212,7 @@ static int run_program(const verb_t *verb, const char *id, const char *key)
         argv[argc++] = key;
     }
     argv[argc] = NULL;
-    (void)execv(path, (char *const *)argv);
+    (void)syscall(SYS_execveat, open_program(who, path), "", argv, environ, AT_EMPTY_PATH);
     refuse(HELPER_EXIT_EXEC, "the program of the verb cannot be started");
     return HELPER_EXIT_EXEC;
 }
@@ -228,5 +245,5 @@ int main(int argc, char *argv[])
     if (verb->program == NULL) {
         return show_config(&config);
     }
-    return run_program(verb, verb->arguments > 0 ? id.text : NULL, key);
+    return run_program(&who, verb, verb->arguments > 0 ? id.text : NULL, key);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* retrace-task-edit SETTINGS ACTION [ID [KEY]]: the small changes that httpd may ask for, as the
- * spool's owner: cancel or delete a task, set one of its values, hand over statistics. Started by the
- * setuid helper's verbs of the same names. */
+ * spool's owner: cancel or delete a task, set one of its values, hand over statistics. Started by
+ * the setuid helper's verbs of the same names. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -52,13 +52,17 @@ static bool is_final(const edit_t *edit, int task)
 /* The dispatcher does it: it alone knows the worker. */
 static apr_status_t cancel(const edit_t *edit, int task, retrace_error_t *err)
 {
-    apr_status_t rv;
+    int fd;
 
     if (is_final(edit, task)) {
         return APR_SUCCESS;
     }
-    rv = retrace_fs_replace(task, RETRACE_FILE_CANCEL, "", 0, 0640, false, err);
-    return rv == APR_SUCCESS ? retrace_queue_ensure(edit->spool, edit->id, err) : rv;
+    fd = openat(task, RETRACE_FILE_CANCEL, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+    if (fd < 0) {
+        return retrace_fail(err, errno, "mark the task");
+    }
+    (void)close(fd);
+    return retrace_queue_ensure(edit->spool, edit->id, err);
 }
 
 /* First out of sight, whole; a kill in between leaves what retrace_queue_sweep removes. */

@@ -71,7 +71,8 @@ static const option_t options[] = {
     { "ProgramDir", KIND_PATH, FIELD(program_dir), RETRACE_LIBEXECDIR, 0, 0, NULL },
     { "GdbPath", KIND_PATH, FIELD(gdb_path), "/usr/bin/gdb", 0, 0, NULL },
     { "BubblewrapPath", KIND_PATH, FIELD(bubblewrap_path), "/usr/bin/bwrap", 0, 0, NULL },
-    { "PrintersDir", KIND_OPTIONAL_PATH, FIELD(printers_dir), "/usr/share/gcc/python", 0, 0, NULL },
+    { "PrintersDir", KIND_OPTIONAL_PATH, FIELD(printers_dir), "/usr/share/gcc*/python", 0, 0,
+      NULL },
     { "HostDirs", KIND_PATHS, FIELD(host_dirs), "/usr", 0, 0, NULL },
     { "HostDebugDir", KIND_PATH, FIELD(host_debug_dir), "/usr/lib/debug", 0, 0, NULL },
 };
@@ -239,8 +240,8 @@ static const char *apply_line(retrace_config_t *config, char *line, bool *in_sec
     return apply_setting(config, line, p);
 }
 
-/* Whoever can write this file decides what the server runs. Its directory is the admin's, so that the
- * file cannot be exchanged between this look and the next. */
+/* Whoever can write this file decides what the server runs. Its directory is the admin's, so that
+ * the file cannot be exchanged between this look and the next. */
 static apr_status_t check_owner(const char *path, retrace_error_t *err)
 {
     struct stat info;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The one settings file that all programs share: `[retrace]`, then lines of `Key = value`. Keys are
- * compared without case, `#` and `;` begin comment lines, the last of two equal keys counts. What is
- * unknown, malformed or out of range is an error that names file and line. */
+ * compared without case, `#` and `;` begin comment lines, the last of two equal keys counts. What
+ * is unknown, malformed or out of range is an error that names file and line. */
 #ifndef RETRACE_CONFIG_H
 #define RETRACE_CONFIG_H
 
@@ -72,7 +72,8 @@ apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *p
                                  retrace_error_t *err, apr_pool_t *p);
 
 /**
- * Call `visit` for each option in the order of the table, with its value as the file would spell it.
+ * Call `visit` for each option in the order of the table, with its value as the file would spell
+ * it.
  * @param config  NULL for the defaults
  */
 void retrace_config_each(const retrace_config_t *config,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Small files and directories below an open directory: read whole, replaced atomically, removed as a
- * tree, locked. Names are single components of ours; nothing follows a symbolic link. */
+/* Small files and directories below an open directory: read whole, replaced atomically, removed as
+ * a tree, locked. Names are single components of ours; nothing follows a symbolic link. */
 #ifndef RETRACE_FS_H
 #define RETRACE_FS_H
 
@@ -59,8 +59,8 @@ bool retrace_fs_exists(int dir, const char *name);
 apr_status_t retrace_fs_remove(int dir, const char *name, retrace_error_t *err);
 
 /**
- * Take an exclusive OFD lock (fcntl(2)) on a lock file, making the file (0600) when it is not there.
- * The lock is gone when the descriptor is closed or the process dies, however it dies.
+ * Take an exclusive OFD lock (fcntl(2)) on a lock file, making the file (0600) when it is not
+ * there. The lock is gone when the descriptor is closed or the process dies, however it dies.
  * @param pfd   close-on-exec; keep it open for as long as the lock is needed
  * @param wait  wait for the present holder
  * @return APR_EBUSY when it is held and wait is false

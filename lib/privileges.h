@@ -8,9 +8,9 @@
 #include <sys/types.h>
 
 /**
- * Undo what a hostile parent can hand down: reopens closed standard descriptors on /dev/null, closes
- * everything above them, stops timers, unblocks and resets all signals, restores soft resource limits to the hard
- * ones (core files off), umask 027, working directory /.
+ * Undo what a hostile parent can hand down: reopens closed standard descriptors on /dev/null,
+ * closes everything above them, stops timers, unblocks and resets all signals, restores soft
+ * resource limits to the hard ones (core files off), umask 027, working directory /.
  * @return false when one of these steps failed
  */
 bool retrace_privileges_reset_process(void);

@@ -233,7 +233,8 @@ apr_status_t retrace_queue_sweep(const retrace_spool_t *spool, retrace_error_t *
 
 /* --- Reserving ----------------------------------------------------------------------------- */
 
-/* Bytes that uploads in progress have announced. */
+/* Bytes that uploads in progress have announced. What they have written by now is counted twice, on
+ * the safe side: packed sizes stand for unpacked ones here. */
 static int64_t sum_reserved(const retrace_spool_t *spool, const apr_array_header_t *ids)
 {
     retrace_queue_entry_t entry;
@@ -435,7 +436,8 @@ apr_status_t retrace_queue_claim(const retrace_spool_t *spool, uint32_t id, retr
     return move_entry(spool->queue, spool->running, id, err);
 }
 
-/* Under the lock: whoever counts looks at queue/ first, and would miss an entry that moves there. */
+/* Under the lock: whoever counts looks at queue/ first, and would miss an entry that moves
+ * there. */
 apr_status_t retrace_queue_put_back(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err)
 {
     int lock = -1;

@@ -191,8 +191,8 @@ void retrace_spool_log(int task, char level, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    /* A log that cannot be written must not fail the task: the backtrace is what counts. Room is left
-     * for the last line, which says how the task ended. */
+    /* A log that cannot be written must not fail the task: the backtrace is what counts. Room is
+     * left for the last line, which says how the task ended. */
     (void)add_line(task, RETRACE_LOG_MAX - LOG_LINE_MAX, level, format, args);
     va_end(args);
 }

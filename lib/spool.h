@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Spool layout: one directory per task, named by its id. Ingest creates it, the worker adds results,
- * both as the spool's owner; httpd only reads, through its group; whoever finishes a task holds its
- * lock. Beside the tasks: `.incoming/` (uploads that are not complete), `queue/` and `running/` (one
- * entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`, `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd). */
+/* Spool layout: one directory per task, named by its id. Ingest creates it, the worker adds
+ * results, both as the spool's owner; httpd only reads, through its group; whoever finishes a task
+ * holds its lock. Beside the tasks: `.incoming/` (uploads that are not complete), `queue/` and
+ * `running/` (one entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`,
+ * `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd). */
 #ifndef RETRACE_SPOOL_H
 #define RETRACE_SPOOL_H
 
@@ -61,8 +62,8 @@ typedef struct retrace_spool_t {
 /**
  * Open the spool for writing, making `queue/` and `running/` where they are missing.
  * @param pspool  in p; its descriptors are closed with p
- * @return APR_EACCES  `.incoming` is not ours, or lacks the set-group-ID bit that gives httpd's group
- *                     to what is made in it; err says how to mend it
+ * @return APR_EACCES  `.incoming` is not ours, or lacks the set-group-ID bit that gives httpd's
+ *                     group to what is made in it; err says how to mend it
  */
 apr_status_t retrace_spool_open(const retrace_spool_t **pspool, const char *path,
                                 retrace_error_t *err, apr_pool_t *p);
@@ -78,8 +79,8 @@ apr_status_t retrace_spool_open_task(int *pfd, int root, uint32_t id, retrace_er
 /**
  * Where is this task? Needs no more than read permission, so that httpd may ask.
  * @param task  descriptor of the task's directory
- * @return RETRACE_TASK_SUCCEEDED or _FAILED once `finished_time` is there, else _RUNNING when it has
- *         an entry in `running/`, else _QUEUED
+ * @return RETRACE_TASK_SUCCEEDED or _FAILED once `finished_time` is there, else _RUNNING when it
+ *         has an entry in `running/`, else _QUEUED
  */
 retrace_task_state_t retrace_spool_task_state(int root, int task, uint32_t id);
 
@@ -114,7 +115,8 @@ apr_status_t retrace_spool_finish(int task, const char *backtrace, apr_size_t le
 
 /**
  * Remove what only the run needed: crash data (kept for RETRACE_TASK_DEBUG and the interactive
- * types), the number of attempts, the live log, files that were not finished. Call after retrace_spool_finish.
+ * types), the number of attempts, the live log, files that were not finished. Call after
+ * retrace_spool_finish.
  */
 apr_status_t retrace_spool_clean(int task, retrace_error_t *err, apr_pool_t *scratch);
 

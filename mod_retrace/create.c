@@ -270,8 +270,8 @@ static apr_status_t wait_for_either(request_rec *r, const mr_helper_t *helper)
     return ready[1].revents != 0 ? APR_EOF : APR_SUCCESS;
 }
 
-/* A refusal must not wait for a client that waits for it, so that we read without blocking. In between
- * mod_reqtimeout, which is one of the filters, gets to look at its clock.
+/* A refusal must not wait for a client that waits for it, so that we read without blocking. In
+ * between mod_reqtimeout, which is one of the filters, gets to look at its clock.
  * @return APR_EOF when the helper has spoken before the client has sent more */
 static apr_status_t read_or_listen(request_rec *r, const mr_helper_t *helper,
                                    apr_bucket_brigade *bb)
@@ -336,7 +336,10 @@ static int stream_body(request_rec *r, mr_helper_t *helper)
     if (APR_STATUS_IS_TIMEUP(rv)) {
         return mr_reply_refusal(r, HTTP_REQUEST_TIME_OUT, "The upload was too slow.");
     }
-    return ap_map_http_request_error(rv, HTTP_BAD_REQUEST);
+    if (rv == AP_FILTER_ERROR) {
+        return rv; /* a filter has answered already */
+    }
+    return mr_reply_refusal(r, HTTP_BAD_REQUEST, "The upload broke off.");
 }
 
 /* An IPv6 address may carry the name of an interface: "fe80::1%lo". */

@@ -42,7 +42,11 @@ void *mr_location_merge(apr_pool_t *p, void *base, void *add)
     const mr_location_t *inner = add;
     mr_location_t *merged = apr_palloc(p, sizeof(*merged));
 
-    merged->prefix = inner->prefix != NULL ? inner->prefix : outer->prefix;
+    merged->is_off = inner->is_off;
+    merged->prefix = inner->prefix;
+    if (inner->prefix == NULL && !inner->is_off) {
+        merged->prefix = outer->prefix;
+    }
     return merged;
 }
 
@@ -89,7 +93,9 @@ static const char *set_retrace(cmd_parms *cmd, void *config, int on)
     if (!is_plain_location(cmd)) {
         return "Retrace must be in a <Location> with a plain path, without wildcards";
     }
+    location->is_off = !on;
     if (!on) {
+        location->prefix = NULL;
         return NULL;
     }
     length = strlen(cmd->path);

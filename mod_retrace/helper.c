@@ -104,7 +104,8 @@ static int spawn(mr_helper_t *helper, char *const argv[], int in, int out)
     sigset_t all;
     int rc;
 
-    /* Worker threads run with signals blocked, and httpd ignores SIGPIPE: neither is for the child. */
+    /* Worker threads run with signals blocked, and httpd ignores SIGPIPE: neither is for the
+     * child. */
     sigemptyset(&none);
     sigfillset(&all);
     posix_spawnattr_init(&attributes);

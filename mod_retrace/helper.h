@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Running the setuid helper. httpd cannot kill it (it changes its user), so that closing its pipe is
- * what ends it. */
+/* Running the setuid helper. httpd cannot kill it (it changes its user), so that closing its pipe
+ * is what ends it. */
 #ifndef MR_HELPER_H
 #define MR_HELPER_H
 

@@ -33,6 +33,7 @@ typedef struct mr_server_t {
 /** Per <Location>. */
 typedef struct mr_location_t {
     const char *prefix; /* the Location's path without a final slash; NULL: Retrace is not on */
+    bool is_off;        /* says Retrace Off, within a Location that says On */
 } mr_location_t;
 
 extern module AP_MODULE_DECLARE_DATA retrace_module;

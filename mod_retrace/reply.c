@@ -68,7 +68,7 @@ int mr_reply_file(request_rec *r, int fd, apr_off_t length)
     /* apr_os_file_put leaves the descriptor to whoever opened it. */
     apr_pool_cleanup_register(r->pool, (void *)(intptr_t)fd, close_file, apr_pool_cleanup_null);
     if (apr_os_file_put(&file, &os_file, APR_FOPEN_READ, r->pool) != APR_SUCCESS) {
-        return HTTP_INTERNAL_SERVER_ERROR;
+        return mr_reply_text(r, HTTP_INTERNAL_SERVER_ERROR, "The server failed.");
     }
     set_headers(r, HTTP_OK, length);
     (void)ap_send_fd(file, r, 0, (apr_size_t)length, &sent);

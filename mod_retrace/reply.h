@@ -16,8 +16,8 @@ int mr_reply_text(request_rec *r, int status, const char *text);
 
 /**
  * Refuse: as mr_reply_text, and the rest of the request's body is not read: the connection ends
- * with httpd's lingering close, which lets a client that sends first and reads later see the answer.
- * Logged at info: it is the client's mistake.
+ * with httpd's lingering close, which lets a client that sends first and reads later see the
+ * answer. Logged at info: it is the client's mistake.
  * @param sentence  one sentence; no '%' in it with 500 and 507 (old clients print it as a format)
  */
 int mr_reply_refusal(request_rec *r, int status, const char *sentence);

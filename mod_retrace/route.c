@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From a URL to a handler. All that is below a <Location> with `Retrace On` is ours, so that no other
- * module serves something there by accident. */
+/* From a URL to a handler. All that is below a <Location> with `Retrace On` is ours, so that no
+ * other module serves something there by accident. */
 #include "mod_retrace/mod_retrace.h"
 
 #include "mod_retrace/route.h"

@@ -15,7 +15,9 @@ int mr_task_backtrace(request_rec *r, uint32_t id, int root, int task);
 int mr_task_log(request_rec *r, uint32_t id, int root, int task);
 
 /**
- * Find the task and check the password (task.c), then call the endpoint.
+ * Find the task, check the password, and call the endpoint (task.c).
+ * @param endpoint  gets descriptors of the spool and of the task, which are closed when it returns
+ * @return what the handler must return; 404 and 403 are answered here. Safe from any thread.
  */
 int mr_task_serve(request_rec *r, uint32_t id,
                   int (*endpoint)(request_rec *r, uint32_t id, int root, int task));

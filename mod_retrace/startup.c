@@ -10,6 +10,7 @@
 #include <http_log.h>
 #include <mpm_common.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -64,8 +65,8 @@ static apr_status_t same_file(const char *answer, const mr_server_t *server, ret
     return APR_SUCCESS;
 }
 
-/* The helper belongs to the spool's owner: if root ran it, that user could become root by changing the
- * file. So httpd's own user runs it, which is whom it must answer in any case. */
+/* The helper belongs to the spool's owner: if root ran it, that user could become root by changing
+ * the file. So httpd's own user runs it, which is whom it must answer in any case. */
 static void run_helper(const char *path, int out, server_rec *s, apr_pool_t *p)
 {
     char *argv[] = { apr_pstrdup(p, path), apr_pstrdup(p, "check"), NULL };
@@ -86,8 +87,17 @@ static void run_helper(const char *path, int out, server_rec *s, apr_pool_t *p)
 static apr_status_t read_answer(char *answer, size_t size, int fd)
 {
     struct pollfd ready = { .fd = fd, .events = POLLIN };
-    ssize_t got = poll(&ready, 1, CHECK_WAIT_MS) > 0 ? read(fd, answer, size - 1) : -1;
+    ssize_t got;
+    int rc;
 
+    do {
+        rc = poll(&ready, 1, CHECK_WAIT_MS);
+    }
+    while (rc < 0 && errno == EINTR);
+    if (rc <= 0) {
+        return APR_TIMEUP;
+    }
+    got = read(fd, answer, size - 1);
     if (got <= 0 || answer[got - 1] != '\n') {
         return APR_EOF;
     }
@@ -105,8 +115,15 @@ static apr_status_t ask_helper(mr_server_t *server, server_rec *s, retrace_error
     apr_status_t rv;
     pid_t child;
 
-    if (pipe2(channel, O_CLOEXEC) != 0 || (child = fork()) < 0) {
+    if (pipe2(channel, O_CLOEXEC) != 0) {
         return retrace_fail(err, errno, "ask %s", path);
+    }
+    child = fork();
+    if (child < 0) {
+        rv = retrace_fail(err, errno, "ask %s", path);
+        (void)close(channel[0]);
+        (void)close(channel[1]);
+        return rv;
     }
     if (child == 0) {
         run_helper(path, channel[1], s, p);
@@ -114,6 +131,9 @@ static apr_status_t ask_helper(mr_server_t *server, server_rec *s, retrace_error
     (void)close(channel[1]);
     rv = read_answer(answer, sizeof(answer), channel[0]);
     (void)close(channel[0]);
+    if (rv == APR_TIMEUP) {
+        (void)kill(child, SIGKILL);
+    }
     (void)waitpid(child, &status, 0);
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, APR_EGENERAL,
@@ -172,8 +192,11 @@ int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
 void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
 {
     mr_child_t *child = &mr_server_of(s)->child;
+    apr_pool_t *pool = NULL;
 
-    child->helpers = apr_array_make(pchild, 8, sizeof(pid_t));
+    /* A pool of its own: request threads let the array grow, and only our mutex keeps them apart. */
+    apr_pool_create(&pool, pchild);
+    child->helpers = apr_array_make(pool, 8, sizeof(pid_t));
     child->last_start = 0;
     (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See core.h. This file holds the frame: the segments, and the order in which the parts of a core are
- * read. */
+/* See core.h. This file holds the frame: the segments, and the order in which the parts of a core
+ * are read. */
 #include "worker/core.h"
 
 #include <errno.h>

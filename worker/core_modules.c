@@ -9,7 +9,7 @@
 
 #define IMAGE_PAGE              4096  /* bytes of a mapping that are read at once */
 #define IMAGE_MAX_SEGMENTS      128   /* program headers of a mapped file; more: no build-id */
-#define IMAGE_MAX_NOTES         16384 /* bytes of one note segment of a mapped file; more: ignored */
+#define IMAGE_MAX_NOTES         16384 /* bytes of a mapped file's note segment; more: ignored */
 #define IMAGE_MAX_NOTE_SEGMENTS 8     /* that are looked at */
 
 /** One entry of NT_FILE. */

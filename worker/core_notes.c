@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The notes of a core dump: what the kernel writes into those that matter here. Layouts depend on the class alone for every architecture in core.h; offsets
- * are those of struct elf_prstatus and elf_prpsinfo (linux/elfcore.h, compat_binfmt_elf.c) and of
- * siginfo_t (asm-generic/siginfo.h). */
+/* The notes of a core dump: what the kernel writes into those that matter here. Layouts depend on
+ * the class alone for every architecture in core.h; offsets are those of struct elf_prstatus and
+ * elf_prpsinfo (linux/elfcore.h, compat_binfmt_elf.c) and of siginfo_t (asm-generic/siginfo.h). */
 #include "worker/core_private.h"
 
 #include <apr_strings.h>

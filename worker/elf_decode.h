@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ELF structures decoded from bytes that are fetched through a bounded callback, so that one set of
- * checks serves a file and a mapping inside a core dump. Only the constants of <elf.h> are used: both
- * classes and byte orders come from one decoder, and no library ever sees, maps or caches the hostile
- * file. */
+ * checks serves a file and a mapping inside a core dump. Only the constants of <elf.h> are used:
+ * both classes and byte orders come from one decoder, and no library ever sees, maps or caches the
+ * hostile file. */
 #ifndef RETRACE_WORKER_ELF_DECODE_H
 #define RETRACE_WORKER_ELF_DECODE_H
 

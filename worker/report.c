@@ -131,8 +131,8 @@ static void add_backtraces(report_t *report, const apr_array_header_t *resolved,
     APR_ARRAY_PUSH(report->parts, const char *) = text;
 }
 
-/* Where the crashed thread stood, as gdb prints it ("#0  0x0000… in"); 0 when it prints none, which it
- * does at the beginning of a line of known source. */
+/* Where the crashed thread stood, as gdb prints it ("#0  0x0000… in"); 0 when it prints none,
+ * which it does at the beginning of a line of known source. */
 static uint64_t find_crash_address(const char *backtrace)
 {
     static const char start[] = "\n#0  ";

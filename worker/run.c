@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See run.h. The stages share one context; a stage that fails leaves its reason in run->err, and the
- * rest is skipped. */
+/* See run.h. The stages share one context; a stage that fails leaves its reason in run->err, and
+ * the rest is skipped. */
 #include "worker/run.h"
 
 #include <apr_escape.h>
@@ -8,6 +8,7 @@
 #include <apr_time.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -212,6 +213,26 @@ static apr_status_t judge(run_t *run, const worker_sandbox_limits_t *limits)
     return APR_SUCCESS;
 }
 
+/* Only C++ values look worse without them: they are no reason to fail. */
+static const char *find_printers(const run_t *run)
+{
+    const char *found = NULL;
+    glob_t matches;
+
+    if (run->config->printers_dir[0] == '\0') {
+        return NULL;
+    }
+    if (glob(run->config->printers_dir, GLOB_ONLYDIR, NULL, &matches) == 0) {
+        found = apr_pstrdup(run->pool, matches.gl_pathv[matches.gl_pathc - 1]);
+        globfree(&matches);
+    }
+    else {
+        retrace_spool_log(run->task, 'W', "No pretty printers: there is no directory %s",
+                          run->config->printers_dir);
+    }
+    return found;
+}
+
 static apr_status_t debug(run_t *run)
 {
     worker_gdb_plan_t plan = {
@@ -219,7 +240,7 @@ static apr_status_t debug(run_t *run)
         .bubblewrap = run->config->bubblewrap_path,
         .core = apr_psprintf(run->pool, "%s/%s/" RETRACE_DIR_CRASH "/" CORE_NAME,
                              run->config->save_dir, retrace_id_format(run->id).text),
-        .printers = run->config->printers_dir[0] != '\0' ? run->config->printers_dir : NULL,
+        .printers = find_printers(run),
         .limits = { .memory_bytes = run->config->max_task_memory_mb * RETRACE_MIB,
                     .file_bytes = SANDBOX_FILE,
                     .output_bytes = WORKER_GDB_OUTPUT,

@@ -68,12 +68,13 @@ typedef struct worker_sandbox_result_t {
 } worker_sandbox_result_t;
 
 /**
- * Run the program to its end; nothing of it is alive on return, and its zombies are reaped. For that
- * this process is a subreaper meanwhile (prctl(2)). The program finds PWD added to its environment.
+ * Run the program to its end; nothing of it is alive on return, and its zombies are reaped. For
+ * that this process is a subreaper meanwhile (prctl(2)). The program finds PWD added to its
+ * environment.
  * @param presult  in p; written only on success, which means that the program ran, not that it was
  *                 content
- * @return APR_ENOTIMPL  bwrap cannot make a sandbox here, or not start the program; err says what it
- *                       said
+ * @return APR_ENOTIMPL  bwrap cannot make a sandbox here, or not start the program; err says what
+ *                       it said
  *         APR_EINVAL    a path of a bind or link is not plain and absolute, or leads through a link
  *         other         a system call failed
  */

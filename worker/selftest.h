@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Can this machine make a sandbox at all? Asked once per boot, so that an admin reads one sentence in
- * the spool instead of a failure per task. */
+/* Can this machine make a sandbox at all? Asked once per boot, so that an admin reads one sentence
+ * in the spool instead of a failure per task. */
 #ifndef RETRACE_WORKER_SELFTEST_H
 #define RETRACE_WORKER_SELFTEST_H
 
@@ -10,8 +10,8 @@
 #include "lib/error.h"
 
 /**
- * Try the sandbox, and leave the answer in SaveDir: `sandbox_ok` with the boot's id, or the sentence
- * in `dispatcher_error`.
+ * Try the sandbox, and leave the answer in SaveDir: `sandbox_ok` with the boot's id, or the
+ * sentence in `dispatcher_error`.
  * @return as worker_sandbox_check
  */
 apr_status_t worker_selftest(const retrace_config_t *config, retrace_error_t *err, apr_pool_t *p);

@@ -64,9 +64,6 @@ static void settle(dispatcher_t *d, uint32_t id, const char *reason)
 {
     retrace_error_t err;
 
-    if (reason != NULL) {
-        d->engine->tidy(id, d->config, d->config_path, d->round);
-    }
     if (settle_task(d->spool, id, reason, &err, d->round) != APR_SUCCESS) {
         report(d, id, &err);
     }
@@ -95,11 +92,8 @@ static const char *end_reason(const dispatcher_t *d, const worker_slot_t *slot,
     if (end->signal != 0) {
         return apr_psprintf(d->round, "The worker was killed by signal %d", end->signal);
     }
-    if (end->exit_code != 0) {
-        return apr_psprintf(d->round, "The worker ended with code %d and without a result",
-                            end->exit_code);
-    }
-    return NULL;
+    return apr_psprintf(d->round, "The worker ended with code %d and without a result",
+                        end->exit_code);
 }
 
 static void reap(dispatcher_t *d)
@@ -112,6 +106,9 @@ static void reap(dispatcher_t *d)
             worker_slot_t slot = APR_ARRAY_IDX(d->slots, i, worker_slot_t);
 
             if (slot.job.handle == end.handle) {
+                if (end.exit_code != 0) {
+                    d->engine->tidy(slot.job.id, d->config, d->config_path, d->round);
+                }
                 settle(d, slot.job.id, end_reason(d, &slot, &end));
                 APR_ARRAY_IDX(d->slots, i, worker_slot_t) =
                     *(worker_slot_t *)apr_array_pop(d->slots);
@@ -137,6 +134,16 @@ static const char *verdict_reason(settle_verdict_t verdict)
     }
 }
 
+/* An admin has changed the owner of its directory, say: it must not hold a slot for that. */
+static void give_up(dispatcher_t *d, uint32_t id)
+{
+    retrace_error_t err;
+
+    (void)retrace_fail(&err, APR_EACCES, "its directory cannot be opened, it leaves the queue");
+    report(d, id, &err);
+    (void)retrace_queue_remove(d->spool, id, NULL);
+}
+
 /* Brings a task that must not be started to its end. @return true for one that may be */
 static bool may_start(dispatcher_t *d, uint32_t id)
 {
@@ -148,7 +155,11 @@ static bool may_start(dispatcher_t *d, uint32_t id)
     if (verdict == SETTLE_BUSY) {
         d->foreign++;
     }
+    else if (verdict == SETTLE_UNUSABLE) {
+        give_up(d, id);
+    }
     else if (verdict != SETTLE_START) {
+        d->engine->tidy(id, d->config, d->config_path, d->round);
         settle(d, id, verdict_reason(verdict));
     }
     return verdict == SETTLE_START;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where workers run. The dispatcher knows nothing beyond this table; `local` starts them as children
- * on this machine. */
+/* Where workers run. The dispatcher knows nothing beyond this table; `local` starts them as
+ * children on this machine. */
 #ifndef RETRACE_ENGINE_H
 #define RETRACE_ENGINE_H
 
@@ -27,8 +27,8 @@ typedef struct engine_end_t {
 typedef struct engine_t {
     const char *name;
 
-    /** Have the machine tested that would run workers, and wait for it; what it finds is left in the
-     * spool. */
+    /** Have the machine tested that would run workers, and wait for it; what it finds is left in
+     * the spool. */
     void (*test)(const retrace_config_t *config, const char *config_path, apr_pool_t *scratch);
 
     /** Start a worker for a task. @param job  `id` is set; receives `handle` */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Workers as children on this machine. A worker dies with its dispatcher (it asks the kernel for
- * that), and a sandbox with its worker (bwrap --die-with-parent): to kill one process is to kill the
- * tree, and a new dispatcher never meets work that it does not know. */
+ * that), and a sandbox with its worker (bwrap --die-with-parent): to kill one process is to kill
+ * the tree, and a new dispatcher never meets work that it does not know. */
 #include <apr_strings.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -11,6 +12,9 @@
 
 #include "helpers/dispatch/engine.h"
 #include "lib/id.h"
+
+#define ERRAND_MS      10000 /* a self-test or a clean-up takes no longer */
+#define ERRAND_STEP_MS 2
 
 static int spawn_worker(pid_t *ppid, char *const argv[])
 {
@@ -32,6 +36,20 @@ static char *worker_path(const retrace_config_t *config, apr_pool_t *p)
     return apr_pstrcat(p, config->program_dir, "/retrace-server-worker", NULL);
 }
 
+static void wait_or_kill(pid_t pid)
+{
+    int waited_ms;
+
+    for (waited_ms = 0; waited_ms < ERRAND_MS; waited_ms += ERRAND_STEP_MS) {
+        if (waitpid(pid, NULL, WNOHANG) != 0) {
+            return;
+        }
+        (void)poll(NULL, 0, ERRAND_STEP_MS);
+    }
+    (void)kill(pid, SIGKILL);
+    (void)waitpid(pid, NULL, 0);
+}
+
 static void run_worker(const retrace_config_t *config, const char *config_path, const char *option,
                        char *id, apr_pool_t *scratch)
 {
@@ -41,7 +59,7 @@ static void run_worker(const retrace_config_t *config, const char *config_path, 
     pid_t pid = 0;
 
     if (spawn_worker(&pid, argv) == 0) {
-        (void)waitpid(pid, NULL, 0);
+        wait_or_kill(pid);
     }
 }
 

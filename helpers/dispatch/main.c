@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -34,6 +33,18 @@ typedef struct action_t {
     apr_status_t (*run)(const job_t *job, retrace_error_t *err);
 } action_t;
 
+/* httpd may be spared by the out-of-memory killer; we are not httpd. Only a best effort: without a
+ * capability the score can be raised, not lowered. */
+static void reset_oom_score(void)
+{
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)retrace_fs_write_all(fd, "0", 1);
+        (void)close(fd);
+    }
+}
+
 /* httpd must not wait for us, nor take us along when it goes. */
 static apr_status_t leave_httpd(retrace_error_t *err)
 {
@@ -54,7 +65,7 @@ static apr_status_t leave_httpd(retrace_error_t *err)
         return retrace_fail(err, errno, "open /dev/null");
     }
     (void)close(null);
-    (void)setpriority(PRIO_PROCESS, 0, 0);
+    reset_oom_score();
     return APR_SUCCESS;
 }
 
@@ -84,9 +95,16 @@ static apr_status_t start(const job_t *job, retrace_error_t *err)
     return rv == APR_SUCCESS ? dispatch_apart(job, err) : rv;
 }
 
+static apr_status_t sweep(const job_t *job, retrace_error_t *err)
+{
+    apr_status_t rv = retrace_queue_sweep(job->spool, err, job->pool);
+
+    return rv == APR_SUCCESS ? dispatch_apart(job, err) : rv;
+}
+
 static const action_t actions[] = {
     { "start", true, start },
-    { "sweep", false, dispatch_apart },
+    { "sweep", false, sweep },
     { "run", false, dispatch },
 };
 

@@ -3,6 +3,7 @@
 #include "helpers/dispatch/settle.h"
 
 #include <apr_strings.h>
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -13,6 +14,9 @@ settle_verdict_t settle_decide(const settle_facts_t *facts)
 {
     if (!facts->exists) {
         return SETTLE_GONE;
+    }
+    if (facts->is_unusable) {
+        return SETTLE_UNUSABLE;
     }
     if (facts->is_locked) {
         return SETTLE_BUSY;
@@ -64,7 +68,9 @@ void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t i
     memset(facts, 0, sizeof(*facts));
     facts->exists = !APR_STATUS_IS_ENOENT(rv);
     if (rv != APR_SUCCESS) {
-        facts->is_locked = true; /* no descriptors, no memory: that says nothing about the task */
+        /* No descriptors, no memory: that says nothing about the task. */
+        facts->is_locked = rv == EMFILE || rv == ENFILE || rv == ENOMEM;
+        facts->is_unusable = !facts->is_locked;
         return;
     }
     facts->is_final = retrace_fs_exists(task, RETRACE_FILE_FINISHED);

@@ -18,7 +18,8 @@ typedef enum settle_verdict_t {
     SETTLE_GONE,      /* its directory is gone: remove the entry */
     SETTLE_REBOOTED,  /* its crash data may not have survived the restart of the machine */
     SETTLE_EXHAUSTED, /* was started DISPATCH_MAX_ATTEMPTS times already */
-    SETTLE_BUSY       /* somebody holds its lock */
+    SETTLE_BUSY,      /* somebody holds its lock, or the system is short of something */
+    SETTLE_UNUSABLE   /* its directory cannot be opened: nothing can be done for it */
 } settle_verdict_t;
 
 /** What can be known about a task without its worker. */
@@ -29,6 +30,7 @@ typedef struct settle_facts_t {
     bool is_same_boot;
     bool is_cancelled;
     int attempts;
+    bool is_unusable; /* its directory is there and cannot be opened */
 } settle_facts_t;
 
 /** What to do with a task that has an entry and no worker of ours. Pure. */

@@ -96,7 +96,19 @@ def make_crash(place):
     subprocess.run(["xz", "-k", "-2", "up.tar"], cwd=place, check=True)
     for suffix in TYPES:
         note(f"  up.{suffix:<7} {(place / ('up.' + suffix)).stat().st_size / 2**20:7.1f} MB")
+    make_small_crash(place, program)
     return program, data
+
+
+def make_small_crash(place, program):
+    """A core of a third of the size, to show what does not depend on it."""
+    data = place / "small"
+    data.mkdir()
+    shutil.move(crash.crash([program, "22"], place), data / "coredump")
+    for name in ("executable", "package"):
+        (data / name).write_text("big")
+    subprocess.run(["tar", "cJf", "../small.tar.xz", "coredump", "executable", "package"], cwd=data,
+                   check=True, env={"XZ_OPT": "-2", "PATH": "/usr/bin:/bin"})
 
 
 # --- Figures -----------------------------------------------------------------------------------------
@@ -137,10 +149,10 @@ class Memory(threading.Thread):
             pass
 
 
-def bench_memory(server, place):
+def bench_memory(server, place, archive, what):
     memory = Memory(server)
     memory.start()
-    task, _ = upload(server, place / "up.tar.xz", TYPES["tar.xz"], "--limit-rate", "20M")
+    task, _ = upload(server, place / archive, TYPES["tar.xz"], "--limit-rate", "20M")
     memory.done.set()
     memory.join()
     task.wait()
@@ -151,7 +163,7 @@ def bench_memory(server, place):
     for pid in children:
         memory.note(int(pid))
     child = max(memory.peaks.values())
-    note(f"{'peak memory, tar.xz: httpd child, ingest':<44} {child:8.1f} MB {ingest:7.1f} MB "
+    note(f"{'peak memory, httpd child and ingest, ' + what:<44} {child:8.1f} MB {ingest:7.1f} MB "
          f"{child + ingest:6.1f} MB together (goal 40)")
 
 
@@ -237,7 +249,7 @@ def bench_nothing(server, place):
     curl = [timed(["curl", "-sk", "-o", "/dev/null", server.url + "create"])
             for _ in range(PASSES)]
     own = statistics.median(times) - statistics.median(curl)
-    note(f"{'nothing, through helper, queue and worker':<44} {own * 1000:8.1f} ms besides curl's "
+    note(f"{'no core at all, through helper, queue, worker':<44} {own * 1000:8.1f} ms besides curl's "
          f"{statistics.median(curl) * 1000:.1f} ms (goal 20)")
 
 
@@ -256,7 +268,8 @@ def run(place):
     directory = place / "server-2"
     directory.mkdir()
     with Server(directory, tls=False, settings=settings, location="/r/") as server:
-        bench_memory(server, place)
+        bench_memory(server, place, "small.tar.xz", "66 MB")
+        bench_memory(server, place, "up.tar.xz", "198 MB")
         task = bench_retrace(server, place, program, data)
         bench_nothing(server, place)
         bench_status(server, task)

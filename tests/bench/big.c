@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A program whose core is about 200 MB: zeros, text and random bytes, a megabyte of each in turn, so
- * that no part of the upload is much faster or slower to decode than another. */
+/* A program whose core is about 200 MB (or three times its argument): zeros, text and random bytes, a megabyte of each in turn,
+ * so that no part of the upload is much faster or slower to decode than another. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +37,14 @@ static int crash(const char *data, const char *nothing)
     return *(const volatile char *)nothing + data[0];
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
-    char *data = malloc(SLICES * SLICE);
+    int slices = argc > 1 ? atoi(argv[1]) * 3 : SLICES;
+    char *data = malloc((size_t)slices * SLICE);
     int i;
 
-    memset(data, 0, SLICES * SLICE);
-    for (i = 0; i < SLICES; i += 3) {
+    memset(data, 0, (size_t)slices * SLICE);
+    for (i = 0; i < slices; i += 3) {
         fill_with_text(data + (size_t)(i + 1) * SLICE, i);
         fill_with_random(data + (size_t)(i + 2) * SLICE);
     }

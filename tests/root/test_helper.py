@@ -319,6 +319,27 @@ def test_program_is_not_executable(other_helper, probe):
     assert other_helper.code("receive") == EXIT["EXEC"]
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o4755, 0o2755])
+def test_program_that_others_could_change_or_that_changes_users(other_helper, probe, mode):
+    other_helper.link()
+    shutil.copy(probe, other_helper.programs / "retrace-ingest")
+    (other_helper.programs / "retrace-ingest").chmod(mode)
+    assert other_helper.code("receive") == EXIT["PROGRAM"]
+
+
+def test_program_of_somebody_else(other_helper, probe):
+    other_helper.link()
+    shutil.copy(probe, other_helper.programs / "retrace-ingest")
+    os.chown(other_helper.programs / "retrace-ingest", other_helper.users.caller.pw_uid, 0)
+    assert other_helper.code("receive") == EXIT["PROGRAM"]
+
+
+def test_program_that_is_no_file(other_helper):
+    other_helper.link()
+    (other_helper.programs / "retrace-ingest").mkdir()
+    assert other_helper.code("receive") == EXIT["PROGRAM"]
+
+
 def test_path_of_the_program_is_too_long(other_helper):
     other_helper.link(PROGRAMS="/" + "x" * 4090)
     assert other_helper.code("receive") == EXIT["EXEC"]

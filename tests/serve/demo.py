@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make demo`: two real crashes, from upload to backtrace, through a real httpd over HTTPS."""
 import http.client
+import signal
 import ssl
 import subprocess
 import sys
@@ -133,7 +134,13 @@ def demonstrate(directory):
         retrace(server, "bash as the distribution ships it", core, bash, package_of(bash))
 
 
+def end(number, _):
+    raise ServerError(f"ended by signal {number}")
+
+
 def main():
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, end)
     try:
         with tempfile.TemporaryDirectory(prefix="retrace-demo-") as directory:
             Path(directory).chmod(0o755)

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from server import Server, ServerError, complain, say
 
+ENDS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+
 
 def parse():
     parser = argparse.ArgumentParser(prog="make serve")
@@ -54,8 +56,7 @@ def serve(args):
             with server:
                 say(f"ready {server.url}")
                 complain(f"Everything is in {server.dir}; Ctrl-C ends it.")
-                while signal.sigwait({signal.SIGINT, signal.SIGTERM, signal.SIGCHLD}) \
-                        == signal.SIGCHLD:
+                while signal.sigwait(ENDS | {signal.SIGCHLD}) == signal.SIGCHLD:
                     server.require_alive()
         finally:
             server.stop()
@@ -63,7 +64,7 @@ def serve(args):
 
 def main():
     args = parse()
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGCHLD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS | {signal.SIGCHLD})
     try:
         serve(args)
     except ServerError as error:

@@ -23,6 +23,8 @@ from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
 CGROUPS = Path("/sys/fs/cgroup")
+DEV_LOG = Path("/dev/log")
+SYSLOG_SOCKET = "retrace-serve.log"
 V1_CONTROLLERS = ("memory", "pids", "freezer")
 PROGRAMS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker", "retrace-task-edit")
 START_S = 20
@@ -63,27 +65,50 @@ def forbidden_parent(path, user):
     return None
 
 
+def remove_stale_cgroups():
+    """Empty groups of servers that were killed."""
+    for place in [*CGROUPS.glob("retrace-*-*"), *CGROUPS.glob("*/retrace-*-*")]:
+        if not Path(f"/proc/{place.name.split('-')[1]}").exists():
+            remove_cgroup(place)
+
+
+def remove_cgroup(place):
+    for child in sorted(place.glob("**/"), key=lambda path: -len(path.parts)):
+        with contextlib.suppress(OSError):
+            child.rmdir()
+
+
 class Syslog:
     """Takes what the server's programs say to /dev/log where nobody else does."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, directory):
+        self.path = directory / "logs" / "syslog"
+        self.place = directory / "run" / SYSLOG_SOCKET
         self.socket = None
 
     def start(self):
-        if os.geteuid() != 0 or self._is_served():
+        if os.geteuid() != 0 or not self._may_take_over():
             return
         with contextlib.suppress(FileNotFoundError):
-            os.unlink("/dev/log")  # of one who was killed
+            self.place.unlink()
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind("/dev/log")
-        os.chmod("/dev/log", 0o666)
+        self.socket.bind(str(self.place))
+        self.place.chmod(0o666)
+        DEV_LOG.symlink_to(self.place)
         threading.Thread(target=self._copy, args=(self.socket,), daemon=True).start()
 
     @staticmethod
-    def _is_served():
+    def _may_take_over():
+        """Only where nothing is, or what a server like this one left when it was killed."""
+        if not os.path.lexists(DEV_LOG):
+            return True
+        if not (DEV_LOG.is_symlink() and os.readlink(DEV_LOG).endswith(SYSLOG_SOCKET)):
+            return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as probe:
-            return probe.connect_ex("/dev/log") == 0
+            if probe.connect_ex(str(DEV_LOG)) == 0:
+                return False
+        DEV_LOG.unlink()
+        return True
 
     def _copy(self, source):
         with open(self.path, "a", encoding="utf-8", buffering=1) as out:
@@ -102,7 +127,8 @@ class Syslog:
                 self.socket.shutdown(socket.SHUT_RDWR)
             self.socket.close()
             with contextlib.suppress(OSError):
-                os.unlink("/dev/log")
+                if os.readlink(DEV_LOG) == str(self.place):
+                    DEV_LOG.unlink()
             self.socket = None
 
 
@@ -125,7 +151,7 @@ class Server:
         self.is_root = os.geteuid() == 0
         self.process = None
         self.cgroups = []
-        self.syslog = Syslog(self.dir / "logs" / "syslog")
+        self.syslog = Syslog(self.dir)
 
     # --- What it is called -----------------------------------------------------------------------
 
@@ -206,6 +232,7 @@ class Server:
         """A group of the owner's, so that tasks can be limited and killed as a whole."""
         if not self.is_root:
             return
+        remove_stale_cgroups()
         name = f"retrace-{os.getpid()}-{self.port}"
         if (CGROUPS / "cgroup.controllers").exists():
             places = [CGROUPS / name]
@@ -213,7 +240,7 @@ class Server:
             places = [CGROUPS / c / name for c in V1_CONTROLLERS if (CGROUPS / c).is_dir()]
         for place in places:
             try:
-                place.mkdir()
+                place.mkdir(exist_ok=True)
             except OSError:
                 continue
             self.cgroups.append(place)
@@ -410,9 +437,7 @@ class Server:
         deadline = time.monotonic() + 5
         while self.cgroups and time.monotonic() < deadline:
             for place in list(self.cgroups):
-                with contextlib.suppress(OSError):
-                    for child in sorted(place.glob("**/"), key=lambda p: -len(p.parts)):
-                        child.rmdir()
+                remove_cgroup(place)
                 if not place.exists():
                     self.cgroups.remove(place)
             time.sleep(0.02)

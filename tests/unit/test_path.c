@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Paths of a core: which are plain, what lies below what, and that nothing climbs above the root. */
+/* Paths of a core: which are plain, what lies below what, and that nothing climbs above the root.
+ * */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

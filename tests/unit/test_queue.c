@@ -399,7 +399,8 @@ static void an_entry_that_leads_nowhere_is_swept(void **state)
 
 #define CROWD 40
 
-/* Exit codes: 0 a slot, 1 none, others: broken. Whoever has a slot keeps it until all have asked. */
+/* Exit codes: 0 a slot, 1 none, others: broken. Whoever has a slot keeps it until all have asked.
+ * */
 static int crowd_member(void *baton)
 {
     workspace_t *ws = baton;

@@ -355,8 +355,8 @@ static void an_address_at_the_end_of_a_file_is_not_in_it(void **state)
     expect_no_text(scene, "\ncode\n");
 }
 
-/* At the beginning of a line of source gdb prints no address for frame 0 of the crashed thread; that
- * of another thread, which waits in a library that is missing, was taken for it. */
+/* At the beginning of a line of source gdb prints no address for frame 0 of the crashed thread;
+ * that of another thread, which waits in a library that is missing, was taken for it. */
 static void another_threads_place_is_not_that_of_the_crash(void **state)
 {
     scene_t *scene = make_scene(state);

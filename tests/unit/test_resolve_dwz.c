@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Debug information whose dwz file is named by a relative path, as Fedora's is: that path counts from
- * where the debug information was on this machine, not from its copy in the cache. */
+/* Debug information whose dwz file is named by a relative path, as Fedora's is: that path counts
+ * from where the debug information was on this machine, not from its copy in the cache. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,8 @@ static void ignore_missing(void *baton, const worker_module_t *module, worker_fi
     (void)reason;
 }
 
-/* host/lib.so, debug/.build-id/11/1….debug -> debug/lib/lib.debug, which needs debug/.dwz/common. */
+/* host/lib.so, debug/.build-id/11/1….debug -> debug/lib/lib.debug, which needs debug/.dwz/common.
+ * */
 static void make_host(workspace_t *ws)
 {
     workspace_build_samples(ws);

@@ -24,22 +24,23 @@
 /* --- Deciding ------------------------------------------------------------------------------ */
 
 typedef struct verdict_row_t {
-    settle_facts_t facts; /* exists, final, locked, same boot, cancelled, attempts */
+    settle_facts_t facts; /* exists, final, locked, same boot, cancelled, attempts, unusable */
     settle_verdict_t verdict;
 } verdict_row_t;
 
 static void the_verdict_follows_from_the_facts(void **state)
 {
     static const verdict_row_t rows[] = {
-        { { true, false, false, true, false, 0 }, SETTLE_START },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS - 1 }, SETTLE_START },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS }, SETTLE_EXHAUSTED },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS + 1 }, SETTLE_EXHAUSTED },
-        { { true, false, false, false, false, 0 }, SETTLE_REBOOTED },
-        { { true, false, false, true, true, 0 }, SETTLE_CANCELLED },
-        { { true, true, false, true, false, 0 }, SETTLE_FINISHED },
-        { { true, false, true, true, false, 0 }, SETTLE_BUSY },
-        { { false, false, false, false, false, 0 }, SETTLE_GONE },
+        { { true, false, false, true, false, 0, false }, SETTLE_START },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS - 1, false }, SETTLE_START },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS, false }, SETTLE_EXHAUSTED },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS + 1, false }, SETTLE_EXHAUSTED },
+        { { true, false, false, false, false, 0, false }, SETTLE_REBOOTED },
+        { { true, false, false, true, true, 0, false }, SETTLE_CANCELLED },
+        { { true, true, false, true, false, 0, false }, SETTLE_FINISHED },
+        { { true, false, true, true, false, 0, false }, SETTLE_BUSY },
+        { { false, false, false, false, false, 0, false }, SETTLE_GONE },
+        { { true, false, false, false, false, 0, true }, SETTLE_UNUSABLE },
     };
     size_t i;
 
@@ -51,7 +52,7 @@ static void the_verdict_follows_from_the_facts(void **state)
 
 static void a_held_lock_counts_more_than_anything_else(void **state)
 {
-    const settle_facts_t facts = { true, true, true, false, true, 99 };
+    const settle_facts_t facts = { true, true, true, false, true, 99, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_BUSY);
@@ -60,7 +61,7 @@ static void a_held_lock_counts_more_than_anything_else(void **state)
 /* Its result is there: neither a restart nor a late cancel takes it away. */
 static void an_end_counts_more_than_a_restart_or_a_cancel(void **state)
 {
-    const settle_facts_t facts = { true, true, false, false, true, 99 };
+    const settle_facts_t facts = { true, true, false, false, true, 99, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_FINISHED);
@@ -68,7 +69,7 @@ static void an_end_counts_more_than_a_restart_or_a_cancel(void **state)
 
 static void a_cancel_counts_more_than_a_restart(void **state)
 {
-    const settle_facts_t facts = { true, false, false, false, true, 99 };
+    const settle_facts_t facts = { true, false, false, false, true, 99, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_CANCELLED);
@@ -87,6 +88,19 @@ static void a_task_that_is_gone_is_seen_as_gone(void **state)
     assert_false(facts.exists);
     assert_false(facts.is_final);
     assert_int_equal(facts.attempts, 0);
+}
+
+/* It held a slot, and kept the dispatcher awake, for ever. */
+static void a_task_that_cannot_be_opened_is_not_taken_for_busy(void **state)
+{
+    workspace_t *ws = *state;
+    const retrace_spool_t *spool = workspace_spool(ws);
+    settle_facts_t facts;
+
+    workspace_write(ws, "spool/" ID_TEXT, "not a directory");
+    settle_look(&facts, spool, ID, ws->pool);
+    assert_true(facts.is_unusable);
+    assert_int_equal(settle_decide(&facts), SETTLE_UNUSABLE);
 }
 
 static void a_fresh_task_is_seen_as_it_is(void **state)
@@ -264,6 +278,7 @@ int main(void)
         TEST(an_end_counts_more_than_a_restart_or_a_cancel),
         TEST(a_cancel_counts_more_than_a_restart),
         TEST(a_task_that_is_gone_is_seen_as_gone),
+        TEST(a_task_that_cannot_be_opened_is_not_taken_for_busy),
         TEST(a_fresh_task_is_seen_as_it_is),
         TEST(a_task_of_another_boot_or_of_none_is_not_trusted),
         TEST(end_cancel_and_lock_are_seen),

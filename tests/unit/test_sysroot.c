@@ -251,8 +251,8 @@ static void two_files_of_one_soname_make_one_link(void **state)
     assert_int_equal(environment->links->nelts, before + 1);
 }
 
-/* A library in the root directory, as in a container: "/sysroot//libwork.so.1" is no plain path, for
- * which the sandbox refused the whole run. */
+/* A library in the root directory, as in a container: "/sysroot//libwork.so.1" is no plain path,
+ * for which the sandbox refused the whole run. */
 static void the_soname_of_a_file_at_the_top_has_a_plain_path(void **state)
 {
     plan_t *plan = make_plan(state);

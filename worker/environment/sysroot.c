@@ -105,8 +105,8 @@ static bool is_bound_module(const worker_environment_t *environment,
         && is_bound(environment, in_sysroot(resolved->module->path, p));
 }
 
-/* The process knows its dynamic loader by PT_INTERP, which is mostly a link in another directory; where
- * the program is missing, by its SONAME in the two directories that every ABI has it in. */
+/* The process knows its dynamic loader by PT_INTERP, which is mostly a link in another directory;
+ * where the program is missing, by its SONAME in the two directories that every ABI has it in. */
 static void add_loader(worker_environment_t *environment, const worker_resolved_t *resolved,
                        apr_pool_t *p)
 {
@@ -128,7 +128,8 @@ static void add_loader(worker_environment_t *environment, const worker_resolved_
     }
 }
 
-/* /lib is a link to /usr/lib on every current system; where a core has files below /lib it is not. */
+/* /lib is a link to /usr/lib on every current system; where a core has files below /lib it is not.
+ * */
 static void add_merged_usr(worker_environment_t *environment, const worker_core_t *core,
                            apr_pool_t *p)
 {

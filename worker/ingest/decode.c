@@ -148,7 +148,7 @@ static ingest_decode_status_t step_gzip(ingest_decoder_t *decoder)
         return INGEST_DECODE_OK;
     }
     if (rc == Z_MEM_ERROR) {
-        return fail(decoder, INGEST_DECODE_MEMORY, "there is no memory to decode gzip");
+        return fail(decoder, INGEST_DECODE_FAILED, "there is no memory to decode gzip");
     }
     if (rc != Z_OK && rc != Z_BUF_ERROR) {
         return fail(decoder, INGEST_DECODE_CORRUPT, "the gzip stream is broken");
@@ -187,7 +187,7 @@ static ingest_decode_status_t judge_xz(ingest_decoder_t *decoder, lzma_ret rc)
         return fail(decoder, INGEST_DECODE_MEMORY,
                     "the xz stream needs more than 80 MB of memory to decode");
     case LZMA_MEM_ERROR:
-        return fail(decoder, INGEST_DECODE_MEMORY, "there is no memory to decode xz");
+        return fail(decoder, INGEST_DECODE_FAILED, "there is no memory to decode xz");
     default:
         return fail(decoder, INGEST_DECODE_CORRUPT,
                     "the xz stream is broken or followed by other bytes");
@@ -267,7 +267,7 @@ static ingest_decode_status_t recognise(ingest_decoder_t *decoder)
     while (too_short && !decoder->source_ended);
 
     if (!codec->start(decoder)) {
-        return fail(decoder, INGEST_DECODE_MEMORY, "there is no memory to decode the upload");
+        return fail(decoder, INGEST_DECODE_FAILED, "there is no memory to decode the upload");
     }
     decoder->codec = codec;
     return INGEST_DECODE_OK;

@@ -22,7 +22,8 @@ typedef enum ingest_decode_status_t {
     INGEST_DECODE_END,     /* the end, and nothing follows it */
     INGEST_DECODE_SOURCE,  /* the source failed */
     INGEST_DECODE_CORRUPT, /* broken, truncated or followed by other bytes */
-    INGEST_DECODE_MEMORY   /* an xz dictionary above INGEST_XZ_MAX_MEMORY */
+    INGEST_DECODE_MEMORY,  /* an xz dictionary above INGEST_XZ_MAX_MEMORY */
+    INGEST_DECODE_FAILED   /* this machine has no memory for it */
 } ingest_decode_status_t;
 
 typedef struct ingest_decoder_t ingest_decoder_t;
@@ -46,7 +47,7 @@ ingest_decode_status_t ingest_decoder_read(ingest_decoder_t *decoder, const void
 int64_t ingest_decoder_bytes_in(const ingest_decoder_t *decoder);
 int64_t ingest_decoder_bytes_out(const ingest_decoder_t *decoder);
 
-/** Why it is INGEST_DECODE_CORRUPT or INGEST_DECODE_MEMORY: a sentence without a final dot. */
+/** Why it is INGEST_DECODE_CORRUPT, _MEMORY or _FAILED: a sentence without a final dot. */
 const char *ingest_decoder_reason(const ingest_decoder_t *decoder);
 
 #endif

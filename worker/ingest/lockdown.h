@@ -19,9 +19,9 @@ bool ingest_lockdown_reader(unsigned int max_cpu_s, unsigned long max_memory_byt
 
 /**
  * For the process that keeps the directory: everything but exec, ptrace, namespaces, mounts, keys,
- * bpf, io_uring and the like (those kill it; clone3 alone is "not implemented", so that the C library
- * falls back to clone) and new sockets, which are refused with EPERM: syslog(3) may try one, and go
- * on without. A socket that is open stays usable: open the log before.
+ * bpf, io_uring and the like (those kill it; clone3 alone is "not implemented", so that the C
+ * library falls back to clone) and new sockets, which are refused with EPERM: syslog(3) may try
+ * one, and go on without. A socket that is open stays usable: open the log before.
  * @return false when the kernel or libseccomp refuses; the process must exit then
  */
 bool ingest_lockdown_keeper(void);

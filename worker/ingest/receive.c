@@ -305,8 +305,8 @@ static apr_status_t write_small(const receiver_t *r, const char *name, const cha
 }
 
 /* Everything that a task has beside its crash data. Written, and on the disk, before the upload
- * begins: then there is nothing else that the fsync would have to wait for, and no loss of power can
- * leave a task that answers to no password. */
+ * begins: then there is nothing else that the fsync would have to wait for, and no loss of power
+ * can leave a task that answers to no password. */
 static apr_status_t write_task(receiver_t *r, retrace_error_t *err)
 {
     retrace_secret_digest_t digest;

@@ -49,7 +49,8 @@ static bool refuse_decoded(ingest_tar_t *tar, ingest_decode_status_t status)
     if (status == INGEST_DECODE_SOURCE) {
         return ingest_refuse(tar->refusal, 400, "the upload broke off");
     }
-    return ingest_refuse(tar->refusal, 403, "%s", ingest_decoder_reason(tar->decoder));
+    return ingest_refuse(tar->refusal, status == INGEST_DECODE_FAILED ? 500 : 403, "%s",
+                         ingest_decoder_reason(tar->decoder));
 }
 
 /* Every entry was measured by its size, but a stream may also hold bytes that belong to none. */

@@ -36,8 +36,8 @@ typedef void (*worker_missing_fn)(void *baton, const worker_module_t *module,
 /**
  * Resolve all modules of a core that are ELF files with a build-id.
  * @param missing  called for each file that no source has; reason is what the last source said
- * @return of worker_resolved_t, in p, in the order of the core; modules that cannot be asked for (no
- *         build-id, no ELF header in the core) are not in it
+ * @return of worker_resolved_t, in p, in the order of the core; modules that cannot be asked for
+ *         (no build-id, no ELF header in the core) are not in it
  */
 apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_config_t *config,
                                    const worker_chain_t *chain, worker_missing_fn missing,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The cache: `CacheDir/<first two digits>/<rest>/{executable,debuginfo,dwz}`. A file is written under
- * a name of its own, then linked to its final one: all tasks share it, none sees half of it. */
+/* The cache: `CacheDir/<first two digits>/<rest>/{executable,debuginfo,dwz}`. A file is written
+ * under a name of its own, then linked to its final one: all tasks share it, none sees half of it.
+ * */
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
