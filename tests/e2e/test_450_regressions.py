@@ -53,6 +53,34 @@ def test_retrace_works_in_a_virtual_host(virtual_host, upload):
     assert client.wait(task) == "FINISHED_SUCCESS"
 
 
+@pytest.fixture
+def partly_off(farm):
+    """Retrace Off below a <Location> with Retrace On."""
+    server = farm.make(tls=False, location="/main")
+    server.extra_httpd = f"""LoadModule retrace_module {server.build}/mod_retrace.so
+<Location "/outer">
+    Retrace On
+    Require all granted
+</Location>
+<Location "/outer/static">
+    Retrace Off
+</Location>"""
+    server.start()
+    yield server
+    server.stop()
+
+
+def test_retrace_off_leaves_a_path_to_others(partly_off):
+    """It was ignored: the outer Location went on answering."""
+    place = partly_off.dir / "htdocs" / "outer" / "static"
+    place.mkdir(parents=True)
+    (place / "page").write_text("somebody else's", encoding="ascii")
+    client = Client(partly_off)
+    client.prefix = "/outer"
+    assert client.request("GET", "/static/page").text == "somebody else's"
+    assert client.request("GET", "/123456789").text == "There is no such task."
+
+
 def task_groups(server):
     return [path for place in server.cgroups for path in place.iterdir()
             if path.is_dir() and path.name.isdigit()]
