@@ -135,6 +135,9 @@ static apr_status_t ask_helper(mr_server_t *server, server_rec *s, retrace_error
         (void)kill(child, SIGKILL);
     }
     (void)waitpid(child, &status, 0);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == EXIT_CHILD) {
+        return retrace_fail(err, APR_EGENERAL, "%s cannot be started by httpd's user", path);
+    }
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, APR_EGENERAL,
                             "%s refuses with exit code %d; retrace-helper(8) says why and how to "

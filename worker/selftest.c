@@ -16,7 +16,10 @@ static apr_status_t record(int spool, apr_status_t outcome, const retrace_error_
     const char *name = RETRACE_FILE_DISPATCHER_ERROR;
     const char *text = reason->text;
 
-    if (outcome == APR_SUCCESS) {
+    if (outcome != APR_SUCCESS) {
+        (void)retrace_fs_remove(spool, RETRACE_FILE_SANDBOX_OK, NULL);
+    }
+    else {
         (void)retrace_fs_remove(spool, RETRACE_FILE_DISPATCHER_ERROR, NULL);
         name = RETRACE_FILE_SANDBOX_OK;
         text = retrace_spool_boot_id(p);

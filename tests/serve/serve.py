@@ -45,7 +45,15 @@ def place(path):
         yield Path(directory)
 
 
+def check_listen(listen):
+    """LISTEN must be an address and a port."""
+    host, _, port = listen.rpartition(":")
+    if not host or not port.isdigit() or int(port) > 65535:
+        raise ServerError(f"LISTEN must be <address>:<port>, not {listen}")
+
+
 def serve(args):
+    check_listen(args.listen)
     with place(args.dir) as directory:
         server = Server(directory, listen=args.listen, tls=args.tls == "1",
                         settings=read_settings(args.conf), settings_name=args.conf)
@@ -67,7 +75,7 @@ def main():
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS | {signal.SIGCHLD})
     try:
         serve(args)
-    except ServerError as error:
+    except (ServerError, OSError) as error:
         complain(f"make serve: {error}")
         return 1
     return 0

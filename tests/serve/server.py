@@ -350,7 +350,17 @@ class Server:
         return re.sub(re.escape(str(self.config)) + r":(\d+):",
                       lambda m: f"{self.settings_name}:{int(m.group(1)) - self.own_lines}:", text)
 
+    def _require_free_address(self):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError as error:
+                raise ServerError(f"cannot listen on {self.host}:{self.port}: "
+                                  f"{error.strerror}") from error
+
     def start(self):
+        self._require_free_address()
         self.prepare()
         self.check()
         self.syslog.start()
