@@ -18,6 +18,7 @@ static const char *const empty_words[] = {
     "*Unexpected size of section `.reg*' in core file.",
     "*Unable to find libthread_db matching inferior's thread library*",
     "*exec file is newer than core file.",
+    "*Can't open file * during file-backed mapping note processing", /* the report lists files */
     "*index cache directory*",
     "[0-9]*\t*: No such file or directory.",
     "[0-9]*\tin *",
