@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <syslog.h>
@@ -412,6 +413,7 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
     d.slots = apr_array_make(p, 8, sizeof(worker_slot_t));
     d.too_long = apr_psprintf(p, "Killed: it took longer than MaxTaskRuntime (%ld s)",
                               (long)config->max_task_runtime_s);
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* see engine_local.c */
     apr_pool_create(&d.round, p);
     do {
         rv = retrace_fs_lock(&lock, spool->root, RETRACE_FILE_DISPATCH_LOCK, false, err);

@@ -7,13 +7,16 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "helpers/dispatch/engine.h"
 #include "lib/id.h"
 
-#define ERRAND_MS      10000 /* a self-test or a clean-up takes no longer */
+#define WORKER_COMM    "retrace-server-" /* the 15 bytes that the kernel keeps of the name */
+#define ERRAND_MS      10000             /* a self-test or a clean-up takes no longer */
 #define ERRAND_STEP_MS 2
 
 static int spawn_worker(pid_t *ppid, char *const argv[])
@@ -68,12 +71,51 @@ static void test(const retrace_config_t *config, const char *config_path, apr_po
     run_worker(config, config_path, "--check", NULL, scratch);
 }
 
+static bool is_worker(long pid)
+{
+    char path[64];
+    char name[sizeof(WORKER_COMM)] = "";
+    FILE *comm;
+
+    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    comm = fopen(path, "re");
+    if (comm == NULL) {
+        return true; /* gone */
+    }
+    (void)!fgets(name, sizeof(name), comm);
+    (void)fclose(comm);
+    return strcmp(name, WORKER_COMM) == 0;
+}
+
+/* bwrap's death signal is cleared while it makes its namespaces: if its worker dies just then, it
+ * stays, and is our child from then on (subreaper). Our own children are all workers. */
+static void kill_orphans(void)
+{
+    char path[64];
+    FILE *children;
+    long pid = 0;
+
+    snprintf(path, sizeof(path), "/proc/self/task/%ld/children", (long)getpid());
+    children = fopen(path, "re");
+    if (children == NULL) {
+        return;
+    }
+    while (fscanf(children, "%ld", &pid) == 1) {
+        if (!is_worker(pid)) {
+            (void)kill((pid_t)pid, SIGKILL);
+        }
+    }
+    (void)fclose(children);
+}
+
 static void tidy(uint32_t id, const retrace_config_t *config, const char *config_path,
                  apr_pool_t *scratch)
 {
     retrace_id_text_t text = retrace_id_format(id);
 
+    kill_orphans();
     run_worker(config, config_path, "--tidy", text.text, scratch);
+    kill_orphans(); /* what the first of them has left in turn */
 }
 
 static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
