@@ -39,6 +39,7 @@ OPT    := $(if $(SAN),-O1 -g -fsanitize=address$(comma)undefined -fno-omit-frame
           -fno-sanitize-recover=undefined,-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong)
 APR_CFLAGS  := $(shell apr-1-config --cppflags --includes 2>/dev/null)
 APR_LIBS    := $(shell apr-1-config --link-ld 2>/dev/null) $(shell apr-1-config --libs 2>/dev/null)
+APU_LIBS    := $(shell apu-1-config --link-ld 2>/dev/null)
 CPPFLAGS    += -I. -D_GNU_SOURCE -DRETRACE_VERSION='"$(VERSION)"' $(APR_CFLAGS)
 ALL_CFLAGS   = -std=c11 $(WARN) $(OPT) -fPIC -fvisibility=hidden $(CFLAGS)
 ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,now $(LDFLAGS)
@@ -55,8 +56,10 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
-WORKER_LIBS := -lseccomp
-INGEST_LIBS := -larchive -llzma -lz -lseccomp
+WORKER_LIBS := -lseccomp -ljansson
+INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
+DISPATCH_LIBS := $(APU_LIBS) -ljansson
+MODULE_LIBS := -ljansson
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
             $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit
@@ -120,7 +123,7 @@ $(B)/retrace-helper: $(HELPER_OBJ) $(B)/helper_policy.o
 
 $(B)/retrace-dispatch: $(B)/helpers/dispatch/main.o $(B)/libdispatch.a $(B)/libretrace.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(DISPATCH_LIBS) $(LIB_LIBS)
 $(B)/retrace-ingest: $(B)/worker/ingest/main.o $(B)/libingest.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INGEST_LIBS) $(LIB_LIBS)
@@ -138,7 +141,7 @@ $(B)/retrace-task-edit: $(B)/helpers/task_edit.o $(B)/helpers/task_key.o $(B)/li
 # The module: its symbols are hidden but for the module record.
 $(B)/mod_retrace.so: $(call obj,$(MODULE_SRC)) $(B)/libretrace.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--exclude-libs,ALL -o $@ $^ $(LIB_LIBS)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -Wl,--exclude-libs,ALL -o $@ $^ $(MODULE_LIBS) $(LIB_LIBS)
 
 # --- What other tools ask for ----------------------------------------------------------------------
 .PHONY: print-values policy-helper
@@ -159,7 +162,7 @@ UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 UNIT_BIN     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 TEST_LIBS    := $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
-TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS)) $(LIB_LIBS)
+TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 

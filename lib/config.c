@@ -29,6 +29,7 @@ typedef enum option_kind_t {
     KIND_PATH,          /* absolute, no control characters */
     KIND_OPTIONAL_PATH, /* likewise, or empty */
     KIND_PATHS,         /* several of them, separated by ':', or empty */
+    KIND_NAME,          /* of a file, without a directory */
     KIND_NUMBER,        /* min to max */
     KIND_BOOL,          /* 0 or 1 */
     KIND_CHOICE         /* one of words */
@@ -48,8 +49,9 @@ static const char *const environment_words[] = { "extract", "native", NULL };
 static const char *const dispatcher_words[] = { "helper", "systemd", NULL };
 static const char *const required_words[] = { "s1-or-s2", "s1", "s2", "core", NULL };
 
-#define FIELD(name) offsetof(retrace_config_t, name)
-#define MAX_MB      (INT64_C(16) * 1024 * 1024) /* 16 TiB */
+#define FIELD(name)     offsetof(retrace_config_t, name)
+#define NAME_MAX_LENGTH 64                          /* characters of a file's name */
+#define MAX_MB          (INT64_C(16) * 1024 * 1024) /* 16 TiB */
 
 static const option_t options[] = {
     { "SaveDir", KIND_PATH, FIELD(save_dir), RETRACE_SPOOLDIR, 0, 0, NULL },
@@ -67,6 +69,19 @@ static const option_t options[] = {
     { "RequiredFiles", KIND_CHOICE, FIELD(required_files), "s1-or-s2", 0, 0, required_words },
     { "RetraceEnvironment", KIND_CHOICE, FIELD(environment), "extract", 0, 0, environment_words },
     { "Dispatcher", KIND_CHOICE, FIELD(dispatcher), "helper", 0, 0, dispatcher_words },
+    { "RepoDir", KIND_PATH, FIELD(repo_dir), "/var/cache/retrace-server", 0, 0, NULL },
+    { "DBFile", KIND_NAME, FIELD(db_file), "stats.db", 0, 0, NULL },
+    { "AllowApiDelete", KIND_BOOL, FIELD(allow_api_delete), "0", 0, 0, NULL },
+    { "AllowInteractive", KIND_BOOL, FIELD(allow_interactive), "0", 0, 0, NULL },
+    { "AllowTaskManager", KIND_BOOL, FIELD(allow_task_manager), "0", 0, 0, NULL },
+    { "AllowExternalDir", KIND_BOOL, FIELD(allow_external_dir), "0", 0, 0, NULL },
+    { "ExternalDirs", KIND_PATHS, FIELD(external_dirs), "", 0, 0, NULL },
+    { "AllowMetrics", KIND_BOOL, FIELD(allow_metrics), "0", 0, 0, NULL },
+    { "SynchronousDefault", KIND_BOOL, FIELD(synchronous_default), "0", 0, 0, NULL },
+    { "MaxAdvertisedSize", KIND_NUMBER, FIELD(max_advertised_mb), "2047", 1, MAX_MB, NULL },
+    { "MaxParallelUploads", KIND_NUMBER, FIELD(max_parallel_uploads), "16", 0, 1024, NULL },
+    { "MaxClientUploads", KIND_NUMBER, FIELD(max_client_uploads), "4", 0, 1024, NULL },
+    { "MaxPasswordFailures", KIND_NUMBER, FIELD(max_password_failures), "10", 0, 10000, NULL },
     { "CgroupPath", KIND_OPTIONAL_PATH, FIELD(cgroup_path), "", 0, 0, NULL },
     { "ProgramDir", KIND_PATH, FIELD(program_dir), RETRACE_LIBEXECDIR, 0, 0, NULL },
     { "GdbPath", KIND_PATH, FIELD(gdb_path), "/usr/bin/gdb", 0, 0, NULL },
@@ -95,7 +110,7 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
         *(const char **)field_of(config, option) = "";
         return NULL;
     }
-    if (value[0] != '/') {
+    if (value[0] != '/' && option->kind != KIND_NAME) {
         return apr_psprintf(p, "%s must be an absolute path", option->key);
     }
     for (at = value; *at != '\0'; at++) {
@@ -108,6 +123,19 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
     }
     *(const char **)field_of(config, option) = apr_pstrdup(p, value);
     return NULL;
+}
+
+static const char *set_name(retrace_config_t *config, const option_t *option, const char *value,
+                            apr_pool_t *p)
+{
+    if (value[0] == '\0' || value[0] == '.' || strchr(value, '/') != NULL
+        || strlen(value) > NAME_MAX_LENGTH) {
+        return apr_psprintf(p,
+                            "%s must be the name of a file, without a directory, of at most %d "
+                            "characters",
+                            option->key, NAME_MAX_LENGTH);
+    }
+    return set_path(config, option, value, p);
 }
 
 static const char *set_number(retrace_config_t *config, const option_t *option, const char *value,
@@ -165,6 +193,8 @@ static const char *set_option(retrace_config_t *config, const option_t *option, 
         return set_bool(config, option, value, p);
     case KIND_CHOICE:
         return set_choice(config, option, value, p);
+    case KIND_NAME:
+        return set_name(config, option, value, p);
     default:
         return set_path(config, option, value, p);
     }

@@ -45,6 +45,9 @@ typedef struct retrace_config_t {
     const char *host_dirs; /* absolute paths, separated by ':' */
     const char *host_debug_dir;
     const char *cgroup_path; /* "" = this process's own group */
+    const char *repo_dir;
+    const char *db_file;       /* a name in save_dir */
+    const char *external_dirs; /* absolute paths, separated by ':'; "" = none */
     int64_t max_parallel_tasks;
     int64_t max_queued_tasks;
     int64_t max_packed_mb;
@@ -54,7 +57,17 @@ typedef struct retrace_config_t {
     int64_t max_task_runtime_s;
     int64_t max_task_memory_mb;
     int64_t task_password_length;
+    int64_t max_advertised_mb;
+    int64_t max_parallel_uploads;  /* 0: no limit */
+    int64_t max_client_uploads;    /* likewise */
+    int64_t max_password_failures; /* per minute and address; 0: no limit */
     bool require_https;
+    bool allow_api_delete;
+    bool allow_interactive;
+    bool allow_task_manager;
+    bool allow_external_dir;
+    bool allow_metrics;
+    bool synchronous_default;
     int required_files; /* retrace_required_t */
     int environment;    /* retrace_environment_t */
     int dispatcher;     /* retrace_dispatcher_t */

@@ -3,7 +3,8 @@
  * results, both as the spool's owner; httpd only reads, through its group; whoever finishes a task
  * holds its lock. Beside the tasks: `.incoming/` (uploads that are not complete), `queue/` and
  * `running/` (one entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`,
- * `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd). */
+ * `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd), the database, and
+ * `statistics/` (what others read instead of it). */
 #ifndef RETRACE_SPOOL_H
 #define RETRACE_SPOOL_H
 
@@ -31,12 +32,23 @@
 #define RETRACE_FILE_BOOT_ID    "boot_id"    /* the boot in which the crash data was written */
 #define RETRACE_FILE_ATTEMPTS   "attempts"   /* how often it was started */
 
-#define RETRACE_FILE_CANCEL "cancel" /* its owner wants it ended */
+#define RETRACE_FILE_CANCEL  "cancel"  /* its owner wants it ended */
+#define RETRACE_FILE_FACTS   "facts"   /* what the run found out: lib/facts.h */
+#define RETRACE_FILE_MANAGED "managed" /* the task is for an admin */
+#define RETRACE_FILE_WAITING "waiting" /* nobody has started this managed task */
+
+/* Below results/. */
+#define RETRACE_RESULT_EXPLOITABLE "exploitable"    /* a sentence that ends in ": <rating>" */
+#define RETRACE_RESULT_FRAMES      "backtrace.json" /* the backtrace in parts */
 
 #define RETRACE_DIR_INCOMING          ".incoming"
 #define RETRACE_DIR_QUEUE             "queue"
 #define RETRACE_DIR_RUNNING           "running"
 #define RETRACE_DIR_COUNTS            "counts"
+#define RETRACE_DIR_STATISTICS        "statistics"
+#define RETRACE_FILE_ESTIMATES        "estimates"  /* below statistics/: lib/estimate.h */
+#define RETRACE_FILE_METRICS          "metrics"    /* likewise: lines of OpenMetrics text */
+#define RETRACE_FILE_STATS_JSON       "stats.json" /* likewise: what /stats shows */
 #define RETRACE_FILE_QUEUE_LOCK       "queue.lock"
 #define RETRACE_FILE_DISPATCH_LOCK    "dispatch.lock"
 #define RETRACE_FILE_HEARTBEAT        "heartbeat"

@@ -83,8 +83,8 @@ done
 programs=$(sed -n '/^PROGRAMS *:=/,/[^\\]$/p' Makefile | grep -o '\$(B)/[a-z-]*' | sed 's|.*/||')
 [ -n "$programs" ] || complain "the Makefile has no PROGRAMS"
 for program in $programs; do
-    [ -n "$(find helpers worker cleanup -name "$program.8" 2>/dev/null)" ] ||
-        complain "$program has no page $program.8"
+    [ -n "$(find helpers worker cleanup -name "$program.[18]" 2>/dev/null)" ] ||
+        complain "$program has no page $program.1 or $program.8"
 done
 
 # --- Exit codes ---

@@ -5,7 +5,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 licence='SPDX-License-Identifier: Apache-2.0'
 files=$(find . \( -name .git -o -path ./build -o -path ./cov -o -name __pycache__ \) -prune -o -type f \
-    \( -name '*.[ch58]' -o -name '*.sh' -o -name '*.py' -o -name '*.mk' -o -name '*.yml' \
+    \( -name '*.[ch158]' -o -name '*.sh' -o -name '*.bash' -o -name '*.py' -o -name '*.mk' -o -name '*.yml' \
     -o -name '*.te' -o -name '*.fc' -o -name .clang-format -o -name .clang-tidy \) -print)
 scripts=$(find . \( -name .git -o -path ./build -o -path ./cov -o -path ./tests/data \) -prune -o \
     -type f -perm -u+x ! -name '*.*' -print)

@@ -120,6 +120,34 @@ static void what_is_no_path_is_refused(void **state)
     expect_all_refused(*state, refusals, COUNT(refusals));
 }
 
+#define NO_NAME "DBFile must be the name of a file, without a directory, of at most 64 characters"
+
+static void the_database_is_a_name_without_a_directory(void **state)
+{
+    const refusal_t refusals[] = {
+        { HEAD "DBFile =\n", 2, NO_NAME },         { HEAD "DBFile = /x\n", 2, NO_NAME },
+        { HEAD "DBFile = a/b\n", 2, NO_NAME },     { HEAD "DBFile = ..\n", 2, NO_NAME },
+        { HEAD "DBFile = .hidden\n", 2, NO_NAME },
+    };
+
+    expect_all_refused(*state, refusals, COUNT(refusals));
+    assert_string_equal(read_text(*state, HEAD "DBFile = other.db\n")->db_file, "other.db");
+}
+
+static void the_name_of_the_database_has_a_limit(void **state)
+{
+    workspace_t *ws = *state;
+    char name[66];
+
+    memset(name, 'x', sizeof(name));
+    name[64] = '\0';
+    assert_string_equal(read_text(ws, apr_pstrcat(ws->pool, HEAD "DBFile = ", name, NULL))->db_file,
+                        name);
+    name[64] = 'x';
+    name[65] = '\0';
+    expect_refused(ws, apr_pstrcat(ws->pool, HEAD "DBFile = ", name, NULL), 2, NO_NAME);
+}
+
 /* The page says "Absolute paths": one that is not is dropped without a word otherwise. */
 static void a_relative_path_among_host_dirs_is_refused(void **state)
 {
@@ -385,7 +413,7 @@ static void what_each_tells_is_read_again_as_the_same(void **state)
     assert_string_equal(first.text, second.text);
     assert_non_null(strstr(first.text, "SaveDir = /other\n"));
     assert_non_null(strstr(first.text, "RequiredFiles = core\n"));
-    assert_int_equal(first.count, 22);
+    assert_int_equal(first.count, 35);
 }
 
 static void each_without_settings_tells_the_defaults(void **state)
@@ -407,6 +435,8 @@ int main(void)
         TEST(unknown_options_are_refused),
         TEST(an_unknown_key_of_any_length_is_cut_in_the_sentence),
         TEST(what_is_no_path_is_refused),
+        TEST(the_database_is_a_name_without_a_directory),
+        TEST(the_name_of_the_database_has_a_limit),
         TEST(a_relative_path_among_host_dirs_is_refused),
         TEST(what_is_no_whole_number_is_refused),
         TEST(other_words_than_the_choices_are_refused),
