@@ -4,11 +4,13 @@
 #include "tests/unit/tar_builder.h"
 
 #include <inttypes.h>
+#include <lz4frame.h>
 #include <lzma.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #define PACK_CHUNK (64 * 1024)
 
@@ -189,6 +191,67 @@ bytes_t pack_xz(const bytes_t *plain, unsigned int preset)
     packed.length = length;
     return packed;
 }
+
+bytes_t pack_zstd(const bytes_t *plain)
+{
+    ZSTD_CCtx *zstd = ZSTD_createCCtx();
+    bytes_t packed = { 0 };
+
+    bytes_zero(&packed, ZSTD_compressBound(plain->length));
+    if (zstd == NULL || ZSTD_isError(ZSTD_CCtx_setParameter(zstd, ZSTD_c_checksumFlag, 1))) {
+        abort();
+    }
+    packed.length = ZSTD_compress2(zstd, packed.data, packed.length, plain->data, plain->length);
+    if (ZSTD_isError(packed.length)) {
+        abort();
+    }
+    ZSTD_freeCCtx(zstd);
+    return packed;
+}
+
+bytes_t pack_zstd_window(const bytes_t *plain, unsigned char window)
+{
+    const unsigned char header[] = { 0x28,
+                                     0xb5,
+                                     0x2f,
+                                     0xfd,
+                                     0,
+                                     window,
+                                     (unsigned char)(1 | plain->length << 3), /* last, raw */
+                                     (unsigned char)(plain->length >> 5),
+                                     (unsigned char)(plain->length >> 13) };
+    bytes_t packed = { 0 };
+
+    bytes_add(&packed, header, sizeof(header));
+    bytes_add(&packed, plain->data, plain->length);
+    return packed;
+}
+
+bytes_t pack_lz4(const bytes_t *plain)
+{
+    LZ4F_preferences_t preferences = { .frameInfo = { .contentChecksumFlag = 1 } };
+    bytes_t packed = { 0 };
+
+    bytes_zero(&packed, LZ4F_compressFrameBound(plain->length, &preferences));
+    packed.length =
+        LZ4F_compressFrame(packed.data, packed.length, plain->data, plain->length, &preferences);
+    if (LZ4F_isError(packed.length)) {
+        abort();
+    }
+    return packed;
+}
+
+static bytes_t pack_xz_quickly(const bytes_t *plain)
+{
+    return pack_xz(plain, 1);
+}
+
+const packing_t packings[PACKINGS] = {
+    { "gzip", ".gz", pack_gzip },
+    { "xz", ".xz", pack_xz_quickly },
+    { "zstd", ".zst", pack_zstd },
+    { "lz4", ".lz4", pack_lz4 },
+};
 
 ssize_t bytes_source(void *baton, void *buffer, size_t size)
 {

@@ -49,6 +49,22 @@ void tar_usual(bytes_t *tar);
 /** The packed form; the plain one is left as it is. */
 bytes_t pack_gzip(const bytes_t *plain);
 bytes_t pack_xz(const bytes_t *plain, unsigned int preset);
+bytes_t pack_zstd(const bytes_t *plain);
+bytes_t pack_lz4(const bytes_t *plain);
+
+/** A zstd frame that asks for the window of this descriptor (RFC 8878, 3.1.1.1.2: exponent << 3 |
+ * mantissa), with up to 128 KiB that are not packed. */
+bytes_t pack_zstd_window(const bytes_t *plain, unsigned char window);
+
+/** All of them, for tests of what they have in common. */
+typedef struct packing_t {
+    const char *name; /* as the decoder and its reasons call it */
+    const char *suffix;
+    bytes_t (*pack)(const bytes_t *plain);
+} packing_t;
+
+#define PACKINGS 4
+extern const packing_t packings[PACKINGS];
 
 /** Hands out bytes, at most `step` at once (0: all that is asked for). */
 typedef struct bytes_source_t {

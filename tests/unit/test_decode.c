@@ -1,149 +1,66 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bounded decoders: what they accept, what they refuse, and that they never ask for more input
- * than they need. */
+/* The bounded decoders, what they have in common: what they accept, what they refuse, and that they
+ * never ask for more input than they need. What only one of them does is in test_decode_codecs.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/unit/tar_builder.h"
-#include "worker/ingest/decode.h"
+#include "tests/unit/decoding.h"
 
-typedef struct result_t {
-    ingest_decode_status_t status;
-    char reason[100];
-    bytes_t out;
-    int64_t bytes_in;
-} result_t;
-
-static result_t decode_from(ingest_source_fn fn, void *baton)
+/* The reason as this packing gives it: "zstd stream is cut off". */
+static const char *reason_of(char text[64], const packing_t *packing, const char *what)
 {
-    ingest_decoder_t *decoder = ingest_decoder_new(fn, baton);
-    result_t result = { 0 };
-    const void *data;
-    size_t length;
-
-    assert_non_null(decoder);
-    while ((result.status = ingest_decoder_read(decoder, &data, &length)) == INGEST_DECODE_OK) {
-        assert_true(length > 0);
-        bytes_add(&result.out, data, length);
-        assert_true(result.out.length < 256 * 1024 * 1024);
-    }
-    assert_int_equal(length, 0);
-    assert_int_equal(ingest_decoder_read(decoder, &data, &length), result.status);
-    assert_int_equal(ingest_decoder_bytes_out(decoder), result.out.length);
-    result.bytes_in = ingest_decoder_bytes_in(decoder);
-    strncpy(result.reason, ingest_decoder_reason(decoder), sizeof(result.reason) - 1);
-    ingest_decoder_free(decoder);
-    return result;
-}
-
-static result_t decode_in_steps(const bytes_t *packed, size_t step)
-{
-    bytes_source_t source = { .data = packed->data, .length = packed->length, .step = step };
-
-    return decode_from(bytes_source, &source);
-}
-
-/* Something that packs well but not too well. */
-static bytes_t make_text(size_t length)
-{
-    bytes_t text = { 0 };
-    uint32_t seed = 1;
-
-    while (text.length < length) {
-        char word[8] = "abcdefg";
-        seed = seed * 1664525 + 1013904223;
-        bytes_add(&text, word, 1 + seed % 7);
-        seed ^= seed >> 7;
-        word[0] = (char)seed;
-        bytes_add(&text, word, 1);
-    }
+    snprintf(text, 64, "%s %s", packing->name, what);
     return text;
-}
-
-static void expect_content(result_t *result, const bytes_t *plain)
-{
-    assert_int_equal(result->status, INGEST_DECODE_END);
-    assert_int_equal(result->out.length, plain->length);
-    assert_memory_equal(result->out.data, plain->data, plain->length);
-    bytes_free(&result->out);
-}
-
-static void expect_corrupt(const bytes_t *packed, const char *reason)
-{
-    static const size_t steps[] = { 0, 1, 7 };
-    size_t i;
-
-    for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        result_t result = decode_in_steps(packed, steps[i]);
-        assert_int_equal(result.status, INGEST_DECODE_CORRUPT);
-        assert_non_null(strstr(result.reason, reason));
-        bytes_free(&result.out);
-    }
 }
 
 /* --- what is accepted ------------------------------------------------------------------------- */
 
-static void expect_same_at_every_step(const bytes_t *packed, const bytes_t *plain)
-{
-    static const size_t steps[] = { 0, 1, 2, 3, 5, 6, 7, 511, 65536 };
-    size_t i;
-
-    for (i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
-        result_t result = decode_in_steps(packed, steps[i]);
-        assert_int_equal(result.bytes_in, packed->length);
-        expect_content(&result, plain);
-    }
-}
-
 static void plain_bytes_pass_as_they_are(void **state)
 {
     bytes_t plain = make_text(300000);
+    result_t result = decode_in_steps(&plain, 0);
 
     (void)state;
+    assert_false(result.is_packed);
     expect_same_at_every_step(&plain, &plain);
+    bytes_free(&result.out);
     bytes_free(&plain);
 }
 
-static void gzip_is_decoded_whatever_the_reads_are(void **state)
+static void packed_bytes_are_decoded_whatever_the_reads_are(void **state)
 {
     bytes_t plain = make_text(300000);
-    bytes_t packed = pack_gzip(&plain);
+    size_t i;
 
     (void)state;
-    expect_same_at_every_step(&packed, &plain);
-    bytes_free(&packed);
-    bytes_free(&plain);
-}
-
-static void xz_is_decoded_whatever_the_reads_are(void **state)
-{
-    bytes_t plain = make_text(300000);
-    bytes_t packed = pack_xz(&plain, 2);
-
-    (void)state;
-    expect_same_at_every_step(&packed, &plain);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        result_t result = decode_in_steps(&packed, 0);
+        assert_true(result.is_packed);
+        expect_same_at_every_step(&packed, &plain);
+        bytes_free(&result.out);
+        bytes_free(&packed);
+    }
     bytes_free(&plain);
 }
 
 static void output_beyond_the_buffer_is_not_lost(void **state)
 {
     bytes_t plain = { 0 };
-    bytes_t packed;
+    size_t i;
 
     (void)state;
     bytes_zero(&plain, 5000000); /* packs into less than one read */
-    packed = pack_gzip(&plain);
-    expect_same_at_every_step(&packed, &plain);
-    bytes_free(&packed);
-    packed = pack_xz(&plain, 2);
-    expect_same_at_every_step(&packed, &plain);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        expect_same_at_every_step(&packed, &plain);
+        bytes_free(&packed);
+    }
     bytes_free(&plain);
 }
 
@@ -154,16 +71,40 @@ static void nothing_is_an_empty_plain_stream(void **state)
 
     (void)state;
     assert_int_equal(result.status, INGEST_DECODE_END);
+    assert_false(result.is_packed);
+}
+
+static void nothing_can_be_packed(void **state)
+{
+    bytes_t nothing = { 0 };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&nothing);
+        result_t result = decode_in_steps(&packed, 1);
+        assert_int_equal(result.status, INGEST_DECODE_END);
+        assert_true(result.is_packed);
+        bytes_free(&packed);
+    }
 }
 
 static void the_beginning_of_a_magic_number_is_plain(void **state)
 {
-    static const char *const texts[] = { "\x1f", "\xfd",
-                                         "\375"
-                                         "7zXY",
-                                         "\x1f\x8c",
-                                         "\375"
-                                         "7zXZ" };
+    static const char *const texts[] = {
+        "\x1f",
+        "\xfd",
+        "\375"
+        "7zXY",
+        "\x1f\x8c",
+        "\375"
+        "7zXZ",
+        "\x28",
+        "\x28\xb5\x2f",
+        "\x28\xb5\x2f\xfe",
+        "\x04\x22\x4d",
+        "\x04\x22\x4d\x19",
+    };
     size_t i;
 
     (void)state;
@@ -175,53 +116,58 @@ static void the_beginning_of_a_magic_number_is_plain(void **state)
     }
 }
 
-static void members_of_gzip_are_joined(void **state)
+static void frames_behind_each_other_are_joined(void **state)
 {
     bytes_t plain = make_text(1000);
-    bytes_t packed = pack_gzip(&plain);
-    bytes_t both = { 0 };
     bytes_t twice = { 0 };
+    size_t i;
 
     (void)state;
-    bytes_add(&both, packed.data, packed.length);
-    bytes_add(&both, packed.data, packed.length);
     bytes_add(&twice, plain.data, plain.length);
     bytes_add(&twice, plain.data, plain.length);
-    expect_same_at_every_step(&both, &twice);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        bytes_t both = { 0 };
+        bytes_add(&both, packed.data, packed.length);
+        bytes_add(&both, packed.data, packed.length);
+        expect_same_at_every_step(&both, &twice);
+        bytes_free(&both);
+        bytes_free(&packed);
+    }
     bytes_free(&twice);
-    bytes_free(&both);
-    bytes_free(&packed);
     bytes_free(&plain);
 }
 
-static void streams_of_xz_are_joined(void **state)
+static void only_one_layer_is_decoded(void **state)
 {
     bytes_t plain = make_text(1000);
-    bytes_t packed = pack_xz(&plain, 0);
-    bytes_t both = { 0 };
-    bytes_t twice = { 0 };
+    size_t i;
 
     (void)state;
-    bytes_add(&both, packed.data, packed.length);
-    bytes_zero(&both, 8); /* stream padding, xz-file-format 2.2 */
-    bytes_add(&both, packed.data, packed.length);
-    bytes_add(&twice, plain.data, plain.length);
-    bytes_add(&twice, plain.data, plain.length);
-    expect_same_at_every_step(&both, &twice);
-    bytes_free(&twice);
-    bytes_free(&both);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t inner = packings[i].pack(&plain);
+        bytes_t outer = packings[(i + 1) % PACKINGS].pack(&inner);
+        expect_same_at_every_step(&outer, &inner);
+        bytes_free(&outer);
+        bytes_free(&inner);
+    }
     bytes_free(&plain);
 }
 
-static void the_greatest_usual_dictionary_fits(void **state)
+static void a_packing_is_told_by_its_first_bytes(void **state)
 {
-    bytes_t plain = make_text(1000);
-    bytes_t packed = pack_xz(&plain, 9);
+    bytes_t plain = make_text(100);
+    size_t i;
 
     (void)state;
-    expect_same_at_every_step(&packed, &plain);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        assert_string_equal(ingest_decode_codec(packed.data, packed.length), packings[i].name);
+        assert_null(ingest_decode_codec(packed.data, 1));
+        bytes_free(&packed);
+    }
+    assert_null(ingest_decode_codec(plain.data, plain.length));
+    assert_null(ingest_decode_codec("", 0));
     bytes_free(&plain);
 }
 
@@ -252,149 +198,107 @@ static void what_can_be_decoded_is_handed_out_before_the_next_read(void **state)
     bytes_free(&plain);
 }
 
-static void a_finished_gzip_member_does_not_wait_for_another(void **state)
+static void a_finished_frame_does_not_wait_for_another(void **state)
 {
     bytes_t plain = make_text(500);
-    bytes_t packed = pack_gzip(&plain);
+    size_t i;
 
     (void)state;
-    expect_no_read_ahead(&packed, 500);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        expect_no_read_ahead(&packed, 500);
+        bytes_free(&packed);
+    }
     bytes_free(&plain);
 }
 
 /* --- what is refused -------------------------------------------------------------------------- */
 
-static void expect_cut_off(bytes_t packed, const char *reason)
+static void a_stream_cut_off_anywhere_is_corrupt(void **state)
 {
-    size_t whole = packed.length;
+    bytes_t plain = make_text(5000);
+    char reason[64];
+    size_t i;
 
-    for (packed.length = 6; packed.length < whole; packed.length += 1 + packed.length / 50) {
+    (void)state;
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        size_t whole = packed.length;
+        reason_of(reason, &packings[i], "stream is cut off");
+        for (packed.length = 6; packed.length < whole; packed.length += 1 + packed.length / 50) {
+            expect_corrupt(&packed, reason);
+        }
+        packed.length = whole - 1;
         expect_corrupt(&packed, reason);
+        bytes_free(&packed);
     }
-    packed.length = whole - 1;
-    expect_corrupt(&packed, reason);
-    bytes_free(&packed);
-}
-
-static void gzip_cut_off_anywhere_is_corrupt(void **state)
-{
-    bytes_t plain = make_text(5000);
-
-    (void)state;
-    expect_cut_off(pack_gzip(&plain), "gzip stream is cut off");
     bytes_free(&plain);
 }
 
-static void xz_cut_off_anywhere_is_corrupt(void **state)
-{
-    bytes_t plain = make_text(5000);
-
-    (void)state;
-    expect_cut_off(pack_xz(&plain, 1), "xz stream is cut off");
-    bytes_free(&plain);
-}
-
-static void every_flipped_byte_of_the_gzip_trailer_is_corrupt(void **state)
+static void a_flipped_bit_is_corrupt(void **state)
 {
     bytes_t plain = make_text(1000);
-    bytes_t packed = pack_gzip(&plain);
     size_t i;
+    size_t at;
 
     (void)state;
-    for (i = packed.length - 8; i < packed.length; i++) { /* CRC32 and ISIZE */
-        packed.data[i] ^= 1;
-        expect_corrupt(&packed, "gzip stream is broken");
-        packed.data[i] ^= 1;
+    for (i = 1; i < PACKINGS; i++) { /* gzip's header has fields that mean nothing */
+        bytes_t packed = packings[i].pack(&plain);
+        for (at = 6; at < packed.length; at += 13) {
+            result_t result;
+            packed.data[at] ^= 4;
+            result = decode_in_steps(&packed, 0);
+            assert_int_not_equal(result.status, INGEST_DECODE_END);
+            bytes_free(&result.out);
+            packed.data[at] ^= 4;
+        }
+        bytes_free(&packed);
     }
-    bytes_free(&packed);
     bytes_free(&plain);
 }
 
-static void a_member_whose_size_lies_is_corrupt_although_the_last_is_right(void **state)
+static void every_flipped_byte_at_the_end_is_corrupt(void **state)
 {
     bytes_t plain = make_text(1000);
-    bytes_t packed = pack_gzip(&plain);
-    bytes_t both = { 0 };
-
-    (void)state;
-    bytes_add(&both, packed.data, packed.length);
-    memset(both.data + both.length - 4, 0, 4);
-    bytes_add(&both, packed.data, packed.length);
-    expect_corrupt(&both, "gzip stream is broken");
-    bytes_free(&both);
-    bytes_free(&packed);
-    bytes_free(&plain);
-}
-
-static void a_flipped_bit_in_xz_is_corrupt(void **state)
-{
-    bytes_t plain = make_text(1000);
-    bytes_t packed = pack_xz(&plain, 1);
+    char reason[64];
     size_t i;
+    size_t at;
 
     (void)state;
-    for (i = 6; i < packed.length; i += 13) {
-        result_t result;
-        packed.data[i] ^= 4;
-        result = decode_in_steps(&packed, 0);
-        assert_int_not_equal(result.status, INGEST_DECODE_END);
-        bytes_free(&result.out);
-        packed.data[i] ^= 4;
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&plain);
+        reason_of(reason, &packings[i], "stream is broken");
+        for (at = packed.length - 4; at < packed.length; at++) { /* a checksum in each of them */
+            packed.data[at] ^= 1;
+            expect_corrupt(&packed, reason);
+            packed.data[at] ^= 1;
+        }
+        bytes_free(&packed);
     }
-    bytes_free(&packed);
     bytes_free(&plain);
 }
 
-static void expect_refused_with(bytes_t packed, const void *trailer, size_t length,
-                                const char *reason)
+static void other_bytes_behind_a_stream_are_refused(void **state)
 {
-    bytes_add(&packed, trailer, length);
-    expect_corrupt(&packed, reason);
-    bytes_free(&packed);
-}
-
-static void bytes_behind_gzip_are_refused(void **state)
-{
+    static const char trailers[][16] = { "x", "\0", "0123456789abcdef" };
+    static const size_t lengths[] = { 1, 1, 16 };
     bytes_t plain = make_text(1000);
+    size_t i;
+    size_t k;
 
     (void)state;
-    expect_refused_with(pack_gzip(&plain), "x", 1, "other bytes follow the gzip");
-    expect_refused_with(pack_gzip(&plain), "\0", 1, "other bytes follow the gzip");
-    expect_refused_with(pack_gzip(&plain), "\x1f", 1, "gzip stream is cut off");
-    expect_refused_with(pack_gzip(&plain), "\x1fxxxxxxxxxxxxx", 14, "gzip stream is broken");
+    for (i = 0; i < PACKINGS; i++) {
+        for (k = 0; k < sizeof(lengths) / sizeof(lengths[0]); k++) {
+            bytes_t packed = packings[i].pack(&plain);
+            bytes_add(&packed, trailers[k], lengths[k]);
+            expect_corrupt(&packed, packings[i].name);
+            bytes_free(&packed);
+        }
+    }
     bytes_free(&plain);
 }
 
-static void bytes_behind_xz_are_refused(void **state)
-{
-    bytes_t plain = make_text(1000);
-
-    (void)state;
-    expect_refused_with(pack_xz(&plain, 1), "x", 1, "xz stream is");
-    expect_refused_with(pack_xz(&plain, 1), "\0", 1, "xz stream is"); /* padding is four bytes */
-    expect_refused_with(pack_xz(&plain, 1), "0123456789abcdef", 16, "followed by other bytes");
-    bytes_free(&plain);
-}
-
-static void a_dictionary_of_4_gib_is_refused_as_memory(void **state)
-{
-    /* Stream header; block header with LZMA2 and the dictionary size 40 (4 GiB - 1), its CRC32. */
-    static const unsigned char header[] = {
-        0xfd, '7', 'z',  'X', 'Z', 0, 0, 0, 0xff, 0x12, 0xd9, 0x41, /* */
-        2,    0,   0x21, 1,   40,  0, 0, 0, 0xe6, 0xa0, 0x11, 0xb3,
-    };
-    bytes_t packed = { 0 };
-    result_t result;
-
-    (void)state;
-    bytes_add(&packed, header, sizeof(header));
-    bytes_zero(&packed, 100);
-    result = decode_in_steps(&packed, 0);
-    assert_int_equal(result.status, INGEST_DECODE_MEMORY);
-    assert_non_null(strstr(result.reason, "80 MB"));
-    bytes_free(&packed);
-}
+/* --- the source ------------------------------------------------------------------------------- */
 
 static void the_first_failure_of_the_source_is_the_last_word(void **state)
 {
@@ -421,44 +325,26 @@ static void a_source_that_fails_at_once_is_told_from_an_empty_one(void **state)
     assert_int_equal(decode_from(bytes_source, &source).status, INGEST_DECODE_SOURCE);
 }
 
-static void only_one_layer_is_decoded(void **state)
-{
-    bytes_t plain = make_text(1000);
-    bytes_t inner = pack_gzip(&plain);
-    bytes_t outer = pack_xz(&inner, 0);
-
-    (void)state;
-    expect_same_at_every_step(&outer, &inner);
-    bytes_free(&outer);
-    bytes_free(&inner);
-    bytes_free(&plain);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_bytes_pass_as_they_are),
-        cmocka_unit_test(gzip_is_decoded_whatever_the_reads_are),
-        cmocka_unit_test(xz_is_decoded_whatever_the_reads_are),
+        cmocka_unit_test(packed_bytes_are_decoded_whatever_the_reads_are),
         cmocka_unit_test(output_beyond_the_buffer_is_not_lost),
         cmocka_unit_test(nothing_is_an_empty_plain_stream),
+        cmocka_unit_test(nothing_can_be_packed),
         cmocka_unit_test(the_beginning_of_a_magic_number_is_plain),
-        cmocka_unit_test(members_of_gzip_are_joined),
-        cmocka_unit_test(streams_of_xz_are_joined),
-        cmocka_unit_test(the_greatest_usual_dictionary_fits),
+        cmocka_unit_test(frames_behind_each_other_are_joined),
+        cmocka_unit_test(only_one_layer_is_decoded),
+        cmocka_unit_test(a_packing_is_told_by_its_first_bytes),
         cmocka_unit_test(what_can_be_decoded_is_handed_out_before_the_next_read),
-        cmocka_unit_test(a_finished_gzip_member_does_not_wait_for_another),
-        cmocka_unit_test(gzip_cut_off_anywhere_is_corrupt),
-        cmocka_unit_test(xz_cut_off_anywhere_is_corrupt),
-        cmocka_unit_test(every_flipped_byte_of_the_gzip_trailer_is_corrupt),
-        cmocka_unit_test(a_member_whose_size_lies_is_corrupt_although_the_last_is_right),
-        cmocka_unit_test(a_flipped_bit_in_xz_is_corrupt),
-        cmocka_unit_test(bytes_behind_gzip_are_refused),
-        cmocka_unit_test(bytes_behind_xz_are_refused),
-        cmocka_unit_test(a_dictionary_of_4_gib_is_refused_as_memory),
+        cmocka_unit_test(a_finished_frame_does_not_wait_for_another),
+        cmocka_unit_test(a_stream_cut_off_anywhere_is_corrupt),
+        cmocka_unit_test(a_flipped_bit_is_corrupt),
+        cmocka_unit_test(every_flipped_byte_at_the_end_is_corrupt),
+        cmocka_unit_test(other_bytes_behind_a_stream_are_refused),
         cmocka_unit_test(the_first_failure_of_the_source_is_the_last_word),
         cmocka_unit_test(a_source_that_fails_at_once_is_told_from_an_empty_one),
-        cmocka_unit_test(only_one_layer_is_decoded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -113,6 +113,7 @@ static void whole_uploads_of_every_form_pass(void **state)
 {
     upload_t *upload;
     bytes_t packed;
+    size_t i;
 
     (void)state;
     locked_skip_sanitized();
@@ -122,16 +123,15 @@ static void whole_uploads_of_every_form_pass(void **state)
     add_large_file(&upload->tar);
     tar_end(&upload->tar);
     expect_upload(upload, &upload->tar, 201);
-    packed = pack_gzip(&upload->tar);
-    expect_upload(upload, &packed, 201);
-    bytes_free(&packed);
-    packed = pack_xz(&upload->tar, 2);
-    expect_upload(upload, &packed, 201);
-    bytes_free(&packed);
+    for (i = 0; i < PACKINGS; i++) {
+        packed = packings[i].pack(&upload->tar);
+        expect_upload(upload, &packed, 201);
+        bytes_free(&packed);
+    }
     upload_free(upload);
 }
 
-static void the_greatest_dictionary_fits_into_the_memory(void **state)
+static void the_greatest_dictionary_and_window_fit_into_the_memory(void **state)
 {
     upload_t *upload;
     bytes_t packed;
@@ -142,6 +142,9 @@ static void the_greatest_dictionary_fits_into_the_memory(void **state)
     tar_usual(&upload->tar);
     tar_end(&upload->tar);
     packed = pack_xz(&upload->tar, 9);
+    expect_upload(upload, &packed, 201);
+    bytes_free(&packed);
+    packed = pack_zstd_window(&upload->tar, 16 << 3);
     expect_upload(upload, &packed, 201);
     bytes_free(&packed);
     upload_free(upload);
@@ -171,7 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_uploads_of_every_form_pass),
-        cmocka_unit_test(the_greatest_dictionary_fits_into_the_memory),
+        cmocka_unit_test(the_greatest_dictionary_and_window_fit_into_the_memory),
         cmocka_unit_test(refusals_pass_as_well),
     };
 
