@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: any bytes as an upload. The first byte chooses how the source cuts them, the rest is
- * the upload. Whatever comes, the verdict is well formed and no file exceeds its limit. */
+/* Fuzz target: any bytes as an upload. The first byte chooses how the source cuts them and whether
+ * they are an archive or a bare core, the rest is the upload. Whatever comes, the verdict is well formed and no file exceeds its limit. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,9 +9,15 @@
 #include <unistd.h>
 
 #include "worker/ingest/archive.h"
+#include "worker/ingest/core_stream.h"
 
 #define MAX_UNPACKED (INT64_C(1024) * 1024)
 #define MAX_SMALL    (INT64_C(4) * 1024)
+
+/* Bits of the first byte. */
+#define STEP_MASK  0x07
+#define BARE_CORE  0x40
+#define BREAKS_OFF 0x80
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -92,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         .max_small_bytes = MAX_SMALL,
         .required = RETRACE_REQUIRED_CORE,
     };
+    ingest_read_fn read_upload;
     ingest_verdict_t verdict;
     input_t input;
     int i;
@@ -107,9 +114,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     input.data = data + 1;
     input.length = size - 1;
-    input.step = steps[data[0] % 8];
-    input.breaks_off = (data[0] & 0x80) != 0;
-    ingest_archive_read(&verdict, read_input, &input, files, &limits);
+    input.step = steps[data[0] & STEP_MASK];
+    input.breaks_off = (data[0] & BREAKS_OFF) != 0;
+    read_upload = (data[0] & BARE_CORE) != 0 ? ingest_core_read : ingest_archive_read;
+    read_upload(&verdict, read_input, &input, files, &limits);
     check_sentence(&verdict);
     check_files(&verdict, files);
     return 0;

@@ -40,8 +40,7 @@ static void read_upload(void *baton)
     piped_upload_t *piped = baton;
     upload_t *upload = piped->upload;
 
-    ingest_archive_read(&upload->verdict, pipe_source, &piped->pipe, upload->files,
-                        &upload->limits);
+    upload->read(&upload->verdict, pipe_source, &piped->pipe, upload->files, &upload->limits);
     _exit(upload->verdict.status == piped->status ? 0 : 1);
 }
 
@@ -150,6 +149,76 @@ static void the_greatest_dictionary_and_window_fit_into_the_memory(void **state)
     upload_free(upload);
 }
 
+/* Decoders within decoders: the memory of both must fit. */
+static void packed_members_pass_in_every_combination(void **state)
+{
+    size_t i;
+
+    (void)state;
+    locked_skip_sanitized();
+    for (i = 0; i < PACKINGS * PACKINGS; i++) {
+        upload_t *upload = upload_new();
+        char name[32];
+        bytes_t core = { 0 };
+        bytes_t packed;
+
+        upload->limits.required = RETRACE_REQUIRED_CORE;
+        bytes_zero(&core, 1024 * 1024);
+        packed = packings[i % PACKINGS].pack(&core);
+        snprintf(name, sizeof(name), "coredump%s", packings[i % PACKINGS].suffix);
+        tar_file(&upload->tar, name, packed.data, packed.length);
+        tar_end(&upload->tar);
+        bytes_free(&packed);
+        packed = packings[i / PACKINGS].pack(&upload->tar);
+        expect_upload(upload, &packed, 201);
+        bytes_free(&packed);
+        bytes_free(&core);
+        upload_free(upload);
+    }
+}
+
+static void the_greatest_dictionaries_fit_within_each_other(void **state)
+{
+    upload_t *upload;
+    bytes_t core = { 0 };
+    bytes_t packed;
+
+    (void)state;
+    locked_skip_sanitized();
+    upload = upload_new();
+    upload->limits.required = RETRACE_REQUIRED_CORE;
+    bytes_zero(&core, 1000);
+    packed = pack_xz(&core, 9);
+    tar_file(&upload->tar, "coredump.xz", packed.data, packed.length);
+    tar_end(&upload->tar);
+    bytes_free(&packed);
+    packed = pack_xz(&upload->tar, 9);
+    expect_upload(upload, &packed, 201);
+    bytes_free(&packed);
+    bytes_free(&core);
+    upload_free(upload);
+}
+
+static void bare_cores_pass_in_every_packing(void **state)
+{
+    upload_t *upload;
+    size_t i;
+
+    (void)state;
+    locked_skip_sanitized();
+    upload = upload_new();
+    upload->read = ingest_core_read;
+    upload_add_elf(&upload->tar, 4);
+    bytes_zero(&upload->tar, 1024 * 1024);
+    expect_upload(upload, &upload->tar, 201);
+    for (i = 0; i < PACKINGS; i++) {
+        bytes_t packed = packings[i].pack(&upload->tar);
+        expect_upload(upload, &packed, 201);
+        bytes_free(&packed);
+    }
+    upload_free(upload);
+}
+
 static void refusals_pass_as_well(void **state)
 {
     static const char *const names[] = { "\xc3\xa9", "\xff\xfe", "..", "/etc/passwd" };
@@ -175,6 +244,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whole_uploads_of_every_form_pass),
         cmocka_unit_test(the_greatest_dictionary_and_window_fit_into_the_memory),
+        cmocka_unit_test(packed_members_pass_in_every_combination),
+        cmocka_unit_test(the_greatest_dictionaries_fit_within_each_other),
+        cmocka_unit_test(bare_cores_pass_in_every_packing),
         cmocka_unit_test(refusals_pass_as_well),
     };
 

@@ -11,41 +11,95 @@
 
 #define BIT(member) (UINT32_C(1) << (member))
 
+static ingest_member_t find_plain(const char *name)
+{
+    bool is_packed = true;
+    ingest_member_t member = ingest_member_find(name, &is_packed);
+
+    assert_false(is_packed);
+    return member;
+}
+
 static void every_member_is_found_by_its_name(void **state)
 {
     int i;
 
     (void)state;
     for (i = 0; i < INGEST_MEMBERS; i++) {
-        assert_int_equal(ingest_member_find(ingest_member_rule((ingest_member_t)i)->name), i);
+        assert_int_equal(find_plain(ingest_member_rule((ingest_member_t)i)->name), i);
     }
 }
 
 static void one_leading_dot_slash_is_tolerated(void **state)
 {
     (void)state;
-    assert_int_equal(ingest_member_find("./coredump"), INGEST_COREDUMP);
+    assert_int_equal(find_plain("./coredump"), INGEST_COREDUMP);
 }
 
 static void two_leading_dot_slashes_are_not(void **state)
 {
     (void)state;
-    assert_int_equal(ingest_member_find("././coredump"), INGEST_MEMBERS);
+    assert_int_equal(find_plain("././coredump"), INGEST_MEMBERS);
 }
 
 static void other_spellings_of_a_name_are_foreign(void **state)
 {
     static const char *const names[] = {
-        "",          ".",          "./",          "..",           "../coredump", "./../coredump",
-        "/coredump", "coredump/",  "./coredump/", "coredump ",    " coredump",   "Coredump",
-        "coredum",   "coredumpx",  "a/coredump",  ".//coredump",  ".coredump",   "coredump\n",
-        "vmcore.so", "coredump/.", "\\coredump",  "os_release_i", "package\t",   "rootdir/..",
+        "",
+        ".",
+        "./",
+        "..",
+        "../coredump",
+        "./../coredump",
+        "/coredump",
+        "coredump/",
+        "./coredump/",
+        "coredump ",
+        " coredump",
+        "Coredump",
+        "coredum",
+        "coredumpx",
+        "a/coredump",
+        ".//coredump",
+        ".coredump",
+        "coredump\n",
+        "coredump.",
+        "coredump.XZ",
+        "coredump.xz.gz",
+        "coredump.bz2",
+        "coredumpxxz",
+        "core.xz",
+        "coredump.xz/",
+        "package.xz",
+        "././coredump.gz",
+        ".xz",
+        "vmcore.so",
+        "coredump/.",
+        "\\coredump",
+        "os_release_i",
+        "package\t",
+        "rootdir/..",
     };
     size_t i;
 
     (void)state;
     for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        assert_int_equal(ingest_member_find(names[i]), INGEST_MEMBERS);
+        assert_int_equal(find_plain(names[i]), INGEST_MEMBERS);
+    }
+}
+
+static void a_packed_core_is_the_core(void **state)
+{
+    static const char *const names[] = { "coredump.xz", "coredump.gz", "coredump.zst",
+                                         "coredump.lz4", "./coredump.xz" };
+    bool is_packed;
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        is_packed = false;
+        assert_int_equal(ingest_member_find(names[i], &is_packed), INGEST_COREDUMP);
+        assert_true(is_packed);
     }
 }
 
@@ -142,6 +196,7 @@ int main(void)
         cmocka_unit_test(one_leading_dot_slash_is_tolerated),
         cmocka_unit_test(two_leading_dot_slashes_are_not),
         cmocka_unit_test(other_spellings_of_a_name_are_foreign),
+        cmocka_unit_test(a_packed_core_is_the_core),
         cmocka_unit_test(only_the_core_is_unlimited_by_its_class),
         cmocka_unit_test(either_set_is_complete),
         cmocka_unit_test(each_set_is_complete_where_it_is_required),

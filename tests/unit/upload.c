@@ -2,6 +2,7 @@
 /* Member files are memfds: nothing is left behind, and they know holes as other files do. */
 #include "tests/unit/upload.h"
 
+#include <elf.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@ upload_t *upload_new(void)
         upload->files[i] = memfd_create("member", MFD_CLOEXEC);
         assert_true(upload->files[i] >= 0);
     }
+    upload->read = ingest_archive_read;
     upload->limits.max_unpacked_bytes = INT64_C(64) * 1024 * 1024;
     upload->limits.max_small_bytes = 100 * 1024;
     upload->limits.required = RETRACE_REQUIRED_S1;
@@ -50,7 +52,18 @@ void upload_read(upload_t *upload, const bytes_t *packed)
         assert_int_equal(ftruncate(upload->files[i], 0), 0);
     }
     memset(&upload->verdict, 0xff, sizeof(upload->verdict));
-    ingest_archive_read(&upload->verdict, bytes_source, &source, upload->files, &upload->limits);
+    upload->read(&upload->verdict, bytes_source, &source, upload->files, &upload->limits);
+}
+
+void upload_add_elf(bytes_t *bytes, unsigned char type)
+{
+    Elf64_Ehdr header = { .e_ident = { ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB,
+                                       EV_CURRENT },
+                          .e_version = EV_CURRENT };
+    unsigned char *raw = (unsigned char *)&header;
+
+    raw[EI_NIDENT] = type;
+    bytes_add(bytes, raw, sizeof(header));
 }
 
 void upload_tar(upload_t *upload)

@@ -5,61 +5,25 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 
-#include "worker/ingest/sparse_file.h"
+#include "worker/ingest/core_stream.h"
 #include "worker/ingest/tar_stream.h"
 
 typedef struct reader_t {
     ingest_tar_t *tar;
-    const ingest_limits_t *limits;
-    const int *files;
-    ingest_refusal_t refusal;
-    ingest_member_set_t members;
+    ingest_sink_t sink;
     int entries;
-    bool root_seen;          /* the entry "./" */
-    int64_t declared_bytes;  /* of all members so far */
-    int64_t small_bytes;     /* of the small ones, as far as they are read */
-    int64_t unchecked_bytes; /* written since the last look at the free space */
+    bool root_seen;      /* the entry "./" */
+    int64_t small_bytes; /* of the small members, as far as they are read */
 } reader_t;
 
-/* --- space ------------------------------------------------------------------------------------ */
-
-static bool check_space(reader_t *reader)
-{
-    struct statvfs fs;
-    char size[32];
-    uint64_t free_bytes;
-
-    reader->unchecked_bytes = 0;
-    if (fstatvfs(reader->files[0], &fs) != 0) {
-        return ingest_refuse(&reader->refusal, 500, "the free space cannot be told: %s",
-                             strerror(errno));
-    }
-    if (__builtin_mul_overflow((uint64_t)fs.f_bavail, (uint64_t)fs.f_frsize, &free_bytes)
-        || reader->limits->min_free_bytes <= 0
-        || free_bytes >= (uint64_t)reader->limits->min_free_bytes) {
-        return true;
-    }
-    return ingest_refuse(&reader->refusal, 507, "less than %s of storage would stay free",
-                         ingest_say_size(size, reader->limits->min_free_bytes));
-}
-
-static bool refuse_write(reader_t *reader, int error, const char *name)
-{
-    char size[32];
-
-    if (error == ENOSPC || error == EDQUOT) {
-        return ingest_refuse(&reader->refusal, 507,
-                             "the storage is full (%s of it should stay free)",
-                             ingest_say_size(size, reader->limits->min_free_bytes));
-    }
-    return ingest_refuse(&reader->refusal, 500, "the file %s cannot be written: %s", name,
-                         strerror(error));
-}
+/* What the table of members makes of an entry. */
+typedef struct place_t {
+    ingest_member_t member;
+    bool is_packed;
+} place_t;
 
 /* --- one entry -------------------------------------------------------------------------------- */
 
@@ -86,32 +50,34 @@ static bool check_kind(reader_t *reader, struct archive_entry *entry)
 
     ingest_quote(name, archive_entry_pathname(entry));
     if (archive_entry_filetype(entry) != AE_IFREG || has_link(entry)) {
-        return ingest_refuse(&reader->refusal, 403, "\"%s\" is not a regular file", name);
+        return ingest_refuse(&reader->sink.refusal, 403, "\"%s\" is not a regular file", name);
     }
     if (archive_entry_is_encrypted(entry)) {
-        return ingest_refuse(&reader->refusal, 403, "\"%s\" is encrypted", name);
+        return ingest_refuse(&reader->sink.refusal, 403, "\"%s\" is encrypted", name);
     }
     if (!archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0) {
-        return ingest_refuse(&reader->refusal, 403, "\"%s\" has no size", name);
+        return ingest_refuse(&reader->sink.refusal, 403, "\"%s\" has no size", name);
     }
     return true;
 }
 
-static bool find_member(reader_t *reader, struct archive_entry *entry, ingest_member_t *pmember)
+static bool find_place(reader_t *reader, struct archive_entry *entry, place_t *pplace)
 {
     const char *path = archive_entry_pathname(entry);
     char name[INGEST_QUOTE_MAX];
-    ingest_member_t member = path == NULL ? INGEST_MEMBERS : ingest_member_find(path);
+    bool is_packed = false;
+    ingest_member_t member = path == NULL ? INGEST_MEMBERS : ingest_member_find(path, &is_packed);
 
     if (member == INGEST_MEMBERS) {
-        return ingest_refuse(&reader->refusal, 403, "the file \"%s\" does not belong here",
+        return ingest_refuse(&reader->sink.refusal, 403, "the file \"%s\" does not belong here",
                              ingest_quote(name, path));
     }
-    if (INGEST_HAS(reader->members, member)) {
-        return ingest_refuse(&reader->refusal, 403, "the file %s comes twice",
+    if (INGEST_HAS(reader->sink.members, member)) {
+        return ingest_refuse(&reader->sink.refusal, 403, "the file %s comes twice",
                              ingest_member_rule(member)->name);
     }
-    *pmember = member;
+    pplace->member = member;
+    pplace->is_packed = is_packed;
     return true;
 }
 
@@ -119,7 +85,7 @@ static int64_t file_limit(const reader_t *reader, ingest_member_t member)
 {
     switch (ingest_member_rule(member)->size_class) {
     case INGEST_SIZE_SMALL:
-        return reader->limits->max_small_bytes;
+        return reader->sink.limits->max_small_bytes;
     case INGEST_SIZE_PACKAGES:
         return INGEST_MAX_PACKAGES_BYTES;
     case INGEST_SIZE_CORE:
@@ -134,16 +100,10 @@ static bool check_size(reader_t *reader, ingest_member_t member, int64_t size)
     char text[32];
 
     if (size > limit) {
-        return ingest_refuse(&reader->refusal, 413, "the file %s is larger than %s",
+        return ingest_refuse(&reader->sink.refusal, 413, "the file %s is larger than %s",
                              ingest_member_rule(member)->name, ingest_say_size(text, limit));
     }
-    limit = reader->limits->max_unpacked_bytes;
-    if (size > limit - reader->declared_bytes) {
-        return ingest_refuse(&reader->refusal, 413, "the unpacked files are larger than %s",
-                             ingest_say_size(text, limit));
-    }
-    reader->declared_bytes += size;
-    return true;
+    return ingest_sink_count(&reader->sink, size);
 }
 
 /* Only for small files: nothing needs one that is mostly repetition, while every core is. */
@@ -155,27 +115,14 @@ static bool check_ratio(reader_t *reader, int64_t unpacked)
         || unpacked / packed < INGEST_RATIO_MAX) {
         return true;
     }
-    return ingest_refuse(&reader->refusal, 413,
+    return ingest_refuse(&reader->sink.refusal, 413,
                          "the small files unpack to more than %d bytes per byte of the upload",
                          INGEST_RATIO_MAX);
 }
 
-static bool store(reader_t *reader, ingest_member_t member, const void *data, size_t length,
-                  int64_t offset)
-{
-    int64_t written = 0;
-    int error = ingest_sparse_write(reader->files[member], data, length, offset, &written);
-
-    if (error != 0) {
-        return refuse_write(reader, error, ingest_member_rule(member)->name);
-    }
-    reader->unchecked_bytes += written;
-    return reader->unchecked_bytes < INGEST_SPACE_CHECK_STEP || check_space(reader);
-}
-
 static bool refuse_map(reader_t *reader, ingest_member_t member)
 {
-    return ingest_refuse(&reader->refusal, 403, "the sparse map of the file %s is broken",
+    return ingest_refuse(&reader->sink.refusal, 403, "the sparse map of the file %s is broken",
                          ingest_member_rule(member)->name);
 }
 
@@ -223,7 +170,7 @@ static bool read_pieces(reader_t *reader, ingest_member_t member, struct archive
 
     while ((status = ingest_tar_data(reader->tar, &data, &length, &offset)) == INGEST_TAR_OK) {
         if (!check_piece(reader, member, position, archive_entry_size(entry), offset, length)
-            || !store(reader, member, data, length, offset)) {
+            || !ingest_sink_write(&reader->sink, member, data, length, offset)) {
             return false;
         }
         position = offset + (int64_t)length;
@@ -238,46 +185,99 @@ static bool read_pieces(reader_t *reader, ingest_member_t member, struct archive
 static bool read_content(reader_t *reader, ingest_member_t member, struct archive_entry *entry)
 {
     int64_t size = archive_entry_size(entry);
-    int error;
 
-    if (!read_pieces(reader, member, entry)) {
+    if (!check_size(reader, member, size) || !read_pieces(reader, member, entry)) {
         return false;
     }
     if (ingest_member_rule(member)->size_class != INGEST_SIZE_CORE) {
         reader->small_bytes += size;
     }
-    error = ingest_sparse_finish(reader->files[member], size);
-    return error == 0 || refuse_write(reader, error, ingest_member_rule(member)->name);
+    return ingest_sink_finish(&reader->sink, member, size);
 }
+
+/* --- a packed entry ----------------------------------------------------------------------------- */
+
+typedef struct packed_t {
+    reader_t *reader;
+    const char *name;
+    const unsigned char *data; /* a piece, as far as it is not handed out */
+    size_t length;
+    int64_t position; /* behind the piece */
+} packed_t;
+
+static bool refuse_holes(const packed_t *packed)
+{
+    return ingest_refuse(&packed->reader->sink.refusal, 403, "the file %s is packed, but has holes",
+                         packed->name);
+}
+
+static ssize_t read_packed(void *baton, void *buffer, size_t size)
+{
+    packed_t *packed = baton;
+
+    while (packed->length == 0) {
+        const void *data;
+        int64_t offset;
+        ingest_tar_status_t status =
+            ingest_tar_data(packed->reader->tar, &data, &packed->length, &offset);
+
+        if (status == INGEST_TAR_END) {
+            packed->length = 0;
+            return 0;
+        }
+        if (status != INGEST_TAR_OK || (offset != packed->position && !refuse_holes(packed))) {
+            return -1;
+        }
+        packed->data = data;
+        packed->position += (int64_t)packed->length;
+    }
+    if (size > packed->length) {
+        size = packed->length;
+    }
+    memcpy(buffer, packed->data, size);
+    packed->data += size;
+    packed->length -= size;
+    return (ssize_t)size;
+}
+
+/* Its own size is bounded by what the whole archive may have. */
+static bool read_packed_core(reader_t *reader, struct archive_entry *entry)
+{
+    char name[INGEST_QUOTE_MAX];
+    packed_t packed = { .reader = reader,
+                        .name = ingest_quote(name, archive_entry_pathname(entry)) };
+
+    return ingest_core_unpack(&reader->sink, read_packed, &packed, name)
+        && (packed.position == archive_entry_size(entry) || refuse_holes(&packed));
+}
+
+/* --- the whole ---------------------------------------------------------------------------------- */
 
 static bool read_entry(reader_t *reader, struct archive_entry *entry)
 {
-    ingest_member_t member = INGEST_MEMBERS;
+    place_t place = { INGEST_MEMBERS, false };
 
     if (++reader->entries > INGEST_MAX_ENTRIES) {
-        return ingest_refuse(&reader->refusal, 403, "the archive has more than %d entries",
+        return ingest_refuse(&reader->sink.refusal, 403, "the archive has more than %d entries",
                              INGEST_MAX_ENTRIES);
     }
     if (is_root(reader, entry)) {
         reader->root_seen = true;
         return true;
     }
-    if (!check_kind(reader, entry) || !find_member(reader, entry, &member)
-        || !check_size(reader, member, archive_entry_size(entry))
-        || !read_content(reader, member, entry)) {
+    if (!check_kind(reader, entry) || !find_place(reader, entry, &place)) {
         return false;
     }
-    reader->members |= UINT32_C(1) << member;
-    return true;
+    return place.is_packed ? read_packed_core(reader, entry)
+                           : read_content(reader, place.member, entry);
 }
-
-/* --- the whole -------------------------------------------------------------------------------- */
 
 static bool check_complete(reader_t *reader)
 {
-    const char *name = ingest_member_missing(reader->members, reader->limits->required);
+    const char *name = ingest_member_missing(reader->sink.members, reader->sink.limits->required);
 
-    return name == NULL || ingest_refuse(&reader->refusal, 403, "the file %s is missing", name);
+    return name == NULL
+        || ingest_refuse(&reader->sink.refusal, 403, "the file %s is missing", name);
 }
 
 static bool read_entries(reader_t *reader)
@@ -295,17 +295,17 @@ static bool read_entries(reader_t *reader)
 
 static void read_upload(reader_t *reader, ingest_source_fn source, void *baton)
 {
-    if (!check_space(reader)) {
+    if (!ingest_sink_check_space(&reader->sink)) {
         return;
     }
-    reader->tar =
-        ingest_tar_open(source, baton, reader->limits->max_unpacked_bytes, &reader->refusal);
+    reader->tar = ingest_tar_open(source, baton, reader->sink.limits->max_unpacked_bytes,
+                                  &reader->sink.refusal);
     if (reader->tar == NULL) {
-        (void)ingest_refuse(&reader->refusal, 500, "there is no memory to read the archive");
+        (void)ingest_refuse(&reader->sink.refusal, 500, "there is no memory to read the archive");
         return;
     }
-    (void)(read_entries(reader) && ingest_tar_finish(reader->tar) && check_space(reader)
-           && check_complete(reader));
+    (void)(read_entries(reader) && ingest_tar_finish(reader->tar)
+           && ingest_sink_check_space(&reader->sink) && check_complete(reader));
     ingest_tar_close(reader->tar);
 }
 
@@ -315,11 +315,7 @@ void ingest_archive_read(ingest_verdict_t *verdict, ingest_source_fn source, voi
     reader_t reader;
 
     memset(&reader, 0, sizeof(reader));
-    reader.limits = limits;
-    reader.files = files;
+    ingest_sink_open(&reader.sink, files, limits);
     read_upload(&reader, source, baton);
-
-    verdict->status = reader.refusal.status == 0 ? 201 : reader.refusal.status;
-    memcpy(verdict->sentence, reader.refusal.sentence, sizeof(verdict->sentence));
-    verdict->members = reader.members;
+    ingest_sink_judge(verdict, &reader.sink);
 }

@@ -218,3 +218,18 @@ const char *ingest_decoder_reason(const ingest_decoder_t *decoder)
 {
     return decoder->reason;
 }
+
+bool ingest_decoder_refuse(const ingest_decoder_t *decoder, ingest_refusal_t *refusal,
+                           const char *file)
+{
+    int status = decoder->status == INGEST_DECODE_FAILED ? 500 : 403;
+
+    if (decoder->status == INGEST_DECODE_SOURCE) {
+        return ingest_refuse(refusal, 400, "the upload broke off");
+    }
+    if (file != NULL) {
+        return ingest_refuse(refusal, status, "the file %s cannot be decoded: %s", file,
+                             decoder->reason);
+    }
+    return ingest_refuse(refusal, status, "%s", decoder->reason);
+}

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "worker/ingest/refusal.h"
+
 #define INGEST_XZ_MAX_MEMORY       (UINT64_C(80) * 1024 * 1024) /* bytes; xz -9 needs 64 MiB */
 #define INGEST_ZSTD_MAX_WINDOW_LOG 26 /* 64 MiB; zstd -19 needs 8, --ultra -21 all of it */
 
@@ -54,6 +56,15 @@ int64_t ingest_decoder_bytes_out(const ingest_decoder_t *decoder);
 
 /** Why it is INGEST_DECODE_CORRUPT, _MEMORY or _FAILED: a sentence without a final dot. */
 const char *ingest_decoder_reason(const ingest_decoder_t *decoder);
+
+/**
+ * Refuse an upload for how its decoding has ended: 400 when the source failed, 500 without memory,
+ * else 403.
+ * @param file  of an archive, as it may be said; NULL: the upload itself
+ * @return false
+ */
+bool ingest_decoder_refuse(const ingest_decoder_t *decoder, ingest_refusal_t *refusal,
+                           const char *file);
 
 /**
  * What packs a stream that begins like this?

@@ -32,12 +32,31 @@ const ingest_member_rule_t *ingest_member_rule(ingest_member_t member)
     return &rules[member];
 }
 
-ingest_member_t ingest_member_find(const char *name)
+static bool is_packed_core(const char *name)
+{
+    static const char *const suffixes[] = { ".xz", ".gz", ".zst", ".lz4" };
+    const size_t length = strlen(rules[INGEST_COREDUMP].name);
+    size_t i;
+
+    for (i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]); i++) {
+        if (strncmp(name, rules[INGEST_COREDUMP].name, length) == 0
+            && strcmp(name + length, suffixes[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+ingest_member_t ingest_member_find(const char *name, bool *is_packed)
 {
     int i;
 
     if (name[0] == '.' && name[1] == '/') {
         name += 2;
+    }
+    *is_packed = is_packed_core(name);
+    if (*is_packed) {
+        return INGEST_COREDUMP;
     }
     for (i = 0; i < INGEST_MEMBERS; i++) {
         if (strcmp(name, rules[i].name) == 0) {

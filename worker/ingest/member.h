@@ -4,6 +4,7 @@
 #ifndef RETRACE_INGEST_MEMBER_H
 #define RETRACE_INGEST_MEMBER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/config.h"
@@ -45,9 +46,10 @@ const ingest_member_rule_t *ingest_member_rule(ingest_member_t member);
 
 /**
  * Which member is this archive entry? One leading "./" is tolerated.
+ * @param is_packed  set for coredump.xz, .gz, .zst and .lz4, which are coredump; else cleared
  * @return the member, or INGEST_MEMBERS for a name that is not in the table
  */
-ingest_member_t ingest_member_find(const char *name);
+ingest_member_t ingest_member_find(const char *name, bool *is_packed);
 
 /**
  * The first file that is missing, by the set that is nearest to complete.

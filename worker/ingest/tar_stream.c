@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "worker/ingest/head.h"
+
 #define TAR_BLOCK 512
 
 struct ingest_tar_t {
@@ -23,6 +25,8 @@ struct ingest_tar_t {
      * it has not consumed is either here or in the block. */
     unsigned char tail[TAR_BLOCK];
     size_t tail_length;
+    unsigned char head[INGEST_CORE_HEAD]; /* of what was decoded */
+    size_t head_length;
 };
 
 /* Appends to the tail and keeps its last TAR_BLOCK bytes. */
@@ -44,13 +48,19 @@ static void keep_tail(ingest_tar_t *tar, const unsigned char *data, size_t lengt
     tar->tail_length = keep + length;
 }
 
-static bool refuse_decoded(ingest_tar_t *tar, ingest_decode_status_t status)
+/* A core that came without an archive is not guessed at: its sender means it to be one. */
+static bool check_head(ingest_tar_t *tar)
 {
-    if (status == INGEST_DECODE_SOURCE) {
-        return ingest_refuse(tar->refusal, 400, "the upload broke off");
+    size_t room = sizeof(tar->head) - tar->head_length;
+    size_t length = tar->block_length < room ? tar->block_length : room;
+
+    if (length > 0) {
+        memcpy(tar->head + tar->head_length, tar->block, length);
+        tar->head_length += length;
     }
-    return ingest_refuse(tar->refusal, status == INGEST_DECODE_FAILED ? 500 : 403, "%s",
-                         ingest_decoder_reason(tar->decoder));
+    return !ingest_head_is_core(tar->head, tar->head_length)
+        || ingest_refuse(tar->refusal, 403,
+                         "the upload is a bare core: send it as application/x-coredump");
 }
 
 /* Every entry was measured by its size, but a stream may also hold bytes that belong to none. */
@@ -75,9 +85,9 @@ static bool read_block(ingest_tar_t *tar)
     status = ingest_decoder_read(tar->decoder, &data, &tar->block_length);
     tar->block = data;
     if (status != INGEST_DECODE_OK && status != INGEST_DECODE_END) {
-        return refuse_decoded(tar, status);
+        return ingest_decoder_refuse(tar->decoder, tar->refusal, NULL);
     }
-    return check_decoded_total(tar);
+    return check_head(tar) && check_decoded_total(tar);
 }
 
 static la_ssize_t give_block(struct archive *archive, void *baton, const void **pdata)
