@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retrace-task-edit SETTINGS ACTION [ID [KEY]]: the small changes that httpd may ask for, as the
- * spool's owner: cancel or delete a task, set one of its values, hand over statistics. Started by
- * the setuid helper's verbs of the same names. */
+/* retrace-task-edit SETTINGS ACTION [ID [KEY]]: small changes, as the spool's owner: cancel or delete
+ * a task, set one of its values, hand over statistics. Started by the setuid helper's verbs of the
+ * same names; but `start`, for a managed task, is the admin's alone. */
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <apr_time.h>
@@ -21,10 +21,11 @@
 #include "lib/queue.h"
 #include "lib/spool.h"
 
-#define EXIT_NO_TASK 66 /* there is no such task */
-#define EXIT_BUSY    75 /* the task has not ended: it must be cancelled first */
-#define EXIT_USAGE   100
-#define EXIT_SYSTEM  111
+#define EXIT_NO_TASK     66 /* there is no such task */
+#define EXIT_NOT_WAITING 73 /* only a managed task that nobody has started can be started */
+#define EXIT_BUSY        75 /* the task has not ended: it must be cancelled first */
+#define EXIT_USAGE       100
+#define EXIT_SYSTEM      111
 
 #define SET_LOCK  "set.lock" /* one writer of values at a time */
 #define VALUE_MAX 4096       /* bytes of a value or of one delivery of statistics */
@@ -49,6 +50,14 @@ static bool is_final(const edit_t *edit, int task)
     return retrace_task_is_final(retrace_spool_task_state(edit->spool->root, task, edit->id));
 }
 
+/* Also one that waits to be started. */
+static apr_status_t queue_task(const edit_t *edit, int task, retrace_error_t *err)
+{
+    apr_status_t rv = retrace_fs_remove(task, RETRACE_FILE_WAITING, err);
+
+    return rv == APR_SUCCESS ? retrace_queue_ensure(edit->spool, edit->id, err) : rv;
+}
+
 /* The dispatcher does it: it alone knows the worker. */
 static apr_status_t cancel(const edit_t *edit, int task, retrace_error_t *err)
 {
@@ -62,7 +71,23 @@ static apr_status_t cancel(const edit_t *edit, int task, retrace_error_t *err)
         return retrace_fail(err, errno, "mark the task");
     }
     (void)close(fd);
-    return retrace_queue_ensure(edit->spool, edit->id, err);
+    return queue_task(edit, task, err);
+}
+
+/* Whatever the crash data was written in, it was synced: a restart of the machine has not harmed it,
+ * one that comes now does as with other tasks. In this order, so that a kill in between leaves a
+ * task that waits, or one that the next status request queues. */
+static apr_status_t start(const edit_t *edit, int task, retrace_error_t *err)
+{
+    const char *boot_id = retrace_spool_boot_id(edit->pool);
+    apr_status_t rv;
+
+    if (retrace_spool_task_state(edit->spool->root, task, edit->id) != RETRACE_TASK_WAITING) {
+        return retrace_fail(err, APR_EMISMATCH, "task %s does not wait to be started",
+                            retrace_id_format(edit->id).text);
+    }
+    rv = retrace_fs_replace(task, RETRACE_FILE_BOOT_ID, boot_id, strlen(boot_id), 0640, true, err);
+    return rv == APR_SUCCESS ? queue_task(edit, task, err) : rv;
 }
 
 /* First out of sight, whole; a kill in between leaves what retrace_queue_sweep removes. */
@@ -147,10 +172,8 @@ static apr_status_t count(const edit_t *edit, int task, retrace_error_t *err)
 }
 
 static const action_t actions[] = {
-    { "cancel", 1, cancel },
-    { "delete", 1, delete_task },
-    { "set", 2, set_value },
-    { "count", 0, count },
+    { "cancel", 1, cancel }, { "start", 1, start }, { "delete", 1, delete_task },
+    { "set", 2, set_value }, { "count", 0, count },
 };
 
 /* --- Choosing ------------------------------------------------------------------------------ */
@@ -204,6 +227,9 @@ static int exit_code(apr_status_t rv)
     if (rv == APR_EBUSY) {
         return EXIT_BUSY;
     }
+    if (rv == APR_EMISMATCH) {
+        return EXIT_NOT_WAITING;
+    }
     return APR_STATUS_IS_ENOENT(rv) ? EXIT_NO_TASK : EXIT_SYSTEM;
 }
 
@@ -216,7 +242,8 @@ int main(int argc, char *argv[])
 
     if (action == NULL) {
         fprintf(stderr,
-                "usage: retrace-task-edit SETTINGS cancel ID | delete ID | set ID KEY | count\n");
+                "usage: retrace-task-edit SETTINGS cancel ID | start ID | delete ID | set ID KEY "
+                "| count\n");
         return EXIT_USAGE;
     }
     openlog("retrace-task-edit", LOG_PID, LOG_DAEMON);

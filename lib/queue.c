@@ -460,6 +460,7 @@ apr_status_t retrace_queue_remove(const retrace_spool_t *spool, uint32_t id, ret
 apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err)
 {
     retrace_id_text_t name = retrace_id_format(id);
+    retrace_task_state_t state;
     int task = -1;
     int fd;
     apr_status_t rv = retrace_spool_open_task(&task, spool->root, id, err);
@@ -467,7 +468,8 @@ apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, ret
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    if (!retrace_task_is_final(retrace_spool_task_state(spool->root, task, id))) {
+    state = retrace_spool_task_state(spool->root, task, id);
+    if (!retrace_task_is_final(state) && state != RETRACE_TASK_WAITING) {
         if (!retrace_fs_is_locked(spool->root, RETRACE_FILE_DISPATCH_LOCK)) {
             /* Nobody runs it: a service manager only looks at queue/. */
             (void)retrace_queue_put_back(spool, id, NULL);

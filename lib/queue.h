@@ -89,7 +89,8 @@ apr_status_t retrace_queue_remove(const retrace_spool_t *spool, uint32_t id, ret
 
 /**
  * Make sure that a task which has not ended has an entry, and let a waiting dispatcher see it. An
- * entry of `running/` goes back to `queue/` when there is no dispatcher.
+ * entry of `running/` goes back to `queue/` when there is no dispatcher. A managed task that nobody
+ * has started gets none.
  * @return APR_ENOENT  there is no such task
  */
 apr_status_t retrace_queue_ensure(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err);

@@ -97,7 +97,11 @@ retrace_task_state_t retrace_spool_task_state(int root, int task, uint32_t id)
         return retrace_fs_exists(task, RETRACE_FILE_BACKTRACE) ? RETRACE_TASK_SUCCEEDED
                                                                : RETRACE_TASK_FAILED;
     }
-    return has_entry(root, RETRACE_DIR_RUNNING, id) ? RETRACE_TASK_RUNNING : RETRACE_TASK_QUEUED;
+    if (has_entry(root, RETRACE_DIR_RUNNING, id)) {
+        return RETRACE_TASK_RUNNING;
+    }
+    return retrace_fs_exists(task, RETRACE_FILE_WAITING) ? RETRACE_TASK_WAITING
+                                                         : RETRACE_TASK_QUEUED;
 }
 
 int retrace_spool_task_stage(int task, apr_pool_t *scratch)

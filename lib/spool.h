@@ -92,7 +92,7 @@ apr_status_t retrace_spool_open_task(int *pfd, int root, uint32_t id, retrace_er
  * Where is this task? Needs no more than read permission, so that httpd may ask.
  * @param task  descriptor of the task's directory
  * @return RETRACE_TASK_SUCCEEDED or _FAILED once `finished_time` is there, else _RUNNING when it
- *         has an entry in `running/`, else _QUEUED
+ *         has an entry in `running/`, else _WAITING when `waiting` is there, else _QUEUED
  */
 retrace_task_state_t retrace_spool_task_state(int root, int task, uint32_t id);
 

@@ -14,10 +14,10 @@
 #include <string.h>
 
 #include "lib/id.h"
-#include "lib/task.h"
 #include "mod_retrace/helper.h"
 #include "mod_retrace/reply.h"
 #include "mod_retrace/route.h"
+#include "mod_retrace/upload_headers.h"
 
 APLOG_USE_MODULE(retrace);
 
@@ -25,121 +25,6 @@ APLOG_USE_MODULE(retrace);
 #define VERDICT_WAIT_MS 300000 /* for its second: what the pipe holds may unpack to a lot */
 #define READ_BYTES      65536
 #define WAKE_MS         1000 /* between two looks at the clock while the client says nothing */
-#define LENGTH_DIGITS   18   /* of Content-Length; longer numbers overflow */
-
-/* What is needed to decide, taken from the headers once. */
-typedef struct upload_t {
-    apr_int64_t length;  /* -1: none, or chunked; -2: malformed */
-    const char *content; /* lower case, without parameters; NULL: none */
-    retrace_task_type_t type;
-    bool managed;
-    bool external;
-} upload_t;
-
-static const char *const content_types[] = {
-    "application/x-xz-compressed-tar",
-    "application/x-xz",
-    "application/x-gzip",
-    "application/gzip",
-    "application/x-tar",
-};
-
-static apr_int64_t parse_length(const char *text)
-{
-    if (text == NULL) {
-        return -1;
-    }
-    if (text[0] == '\0' || strspn(text, "0123456789") != strlen(text)
-        || strlen(text) > LENGTH_DIGITS) {
-        return -2;
-    }
-    return apr_atoi64(text);
-}
-
-static const char *normalise_content(request_rec *r, const char *text)
-{
-    char *content;
-
-    if (text == NULL) {
-        return NULL;
-    }
-    text += strspn(text, " \t");
-    content = apr_pstrmemdup(r->pool, text, strcspn(text, "; \t"));
-    ap_str_tolower(content);
-    return content;
-}
-
-static bool is_supported(const char *content)
-{
-    size_t i;
-
-    for (i = 0; content != NULL && i < sizeof(content_types) / sizeof(content_types[0]); i++) {
-        if (strcmp(content_types[i], content) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static void read_headers(upload_t *upload, request_rec *r)
-{
-    upload->length = parse_length(apr_table_get(r->headers_in, "Content-Length"));
-    if (apr_table_get(r->headers_in, "Transfer-Encoding") != NULL) {
-        upload->length = -1;
-    }
-    upload->content = normalise_content(r, apr_table_get(r->headers_in, "Content-Type"));
-    upload->type = retrace_task_type_parse(apr_table_get(r->headers_in, "X-Task-Type"));
-    upload->managed = apr_table_get(r->headers_in, "X-Task-Managed") != NULL;
-    upload->external = apr_table_get(r->headers_in, "X-CoreFileDirectory") != NULL;
-}
-
-static int refuse_length(request_rec *r, const char *what, apr_int64_t limit, const char *unit)
-{
-    return mr_reply_refusal(r, HTTP_REQUEST_ENTITY_TOO_LARGE,
-                            apr_psprintf(r->pool,
-                                         "The upload is larger than %s of %" APR_INT64_T_FMT " %s.",
-                                         what, limit, unit));
-}
-
-/* The order is the wire contract (API.md). @return DECLINED when nothing speaks against it */
-static int refuse_by_headers(request_rec *r, const upload_t *upload)
-{
-    const retrace_config_t *config = mr_server_of(r->server)->config;
-    apr_off_t core_limit = ap_get_limit_req_body(r);
-
-    if (upload->length == -2) {
-        return mr_reply_refusal(r, HTTP_BAD_REQUEST, "Content-Length is not a number.");
-    }
-    if (upload->length <= 0) {
-        return mr_reply_refusal(r, HTTP_LENGTH_REQUIRED,
-                                "Content-Length is required, and must not be 0.");
-    }
-    if (!is_supported(upload->content)) {
-        return mr_reply_refusal(r, HTTP_UNSUPPORTED_MEDIA_TYPE,
-                                "Content-Type must be application/x-xz-compressed-tar, "
-                                "application/x-xz, application/x-gzip, application/gzip or "
-                                "application/x-tar.");
-    }
-    if (upload->length > config->max_packed_mb * RETRACE_MIB) {
-        return refuse_length(r, "the limit", config->max_packed_mb, "MB");
-    }
-    if (core_limit > 0 && upload->length > core_limit) {
-        return refuse_length(r, "httpd's LimitRequestBody", core_limit, "bytes");
-    }
-    if (upload->external) {
-        return mr_reply_refusal(r, HTTP_FORBIDDEN, "X-CoreFileDirectory is off on this server.");
-    }
-    if (upload->managed) {
-        return mr_reply_refusal(r, HTTP_FORBIDDEN, "Managed tasks are off on this server.");
-    }
-    if (retrace_task_type_is_interactive(upload->type)) {
-        return mr_reply_refusal(r, HTTP_CONFLICT, "Interactive tasks are off on this server.");
-    }
-    if (retrace_task_type_is_kernel(upload->type)) {
-        return mr_reply_refusal(r, HTTP_CONFLICT, "This server does not analyse kernel dumps.");
-    }
-    return DECLINED;
-}
 
 /* --- The helper's answers -------------------------------------------------------------------- */
 
@@ -342,28 +227,15 @@ static int stream_body(request_rec *r, mr_helper_t *helper)
     return mr_reply_refusal(r, HTTP_BAD_REQUEST, "The upload broke off.");
 }
 
-/* An IPv6 address may carry the name of an interface: "fe80::1%lo". */
-static apr_status_t send_request(request_rec *r, const upload_t *upload, mr_helper_t *helper)
-{
-    const char *block = apr_psprintf(r->pool,
-                                     "retrace-receive 1\nlength: %" APR_INT64_T_FMT
-                                     "\ntype: %d\ncontent: %s\nclient: %.*s\nmanaged: 0\n"
-                                     "external: 0\n\n",
-                                     upload->length, (int)upload->type, upload->content,
-                                     (int)strcspn(r->useragent_ip, "%"), r->useragent_ip);
-
-    return mr_helper_write(helper, block, strlen(block));
-}
-
 int mr_create(request_rec *r)
 {
-    upload_t upload;
+    mr_upload_t upload;
     mr_helper_t *helper = NULL;
     retrace_error_t err;
     int refused;
 
-    read_headers(&upload, r);
-    refused = refuse_by_headers(r, &upload);
+    mr_upload_read(&upload, r);
+    refused = mr_upload_refuse(r, &upload);
     if (refused != DECLINED) {
         return refused;
     }
@@ -371,7 +243,7 @@ int mr_create(request_rec *r)
         != APR_SUCCESS) {
         return mr_reply_error(r, &err);
     }
-    (void)send_request(r, &upload, helper);
+    (void)mr_upload_send(r, &upload, helper);
     if (mr_helper_read_line(helper, GO_WAIT_MS) != APR_SUCCESS) {
         return reply_no_verdict(r, helper);
     }

@@ -259,6 +259,20 @@ static void a_task_that_has_ended_gets_no_entry(void **state)
     assert_false(workspace_exists(ws, QUEUED));
 }
 
+/* A status request asks for it, again and again. */
+static void a_managed_task_gets_an_entry_once_it_no_longer_waits(void **state)
+{
+    workspace_t *ws = *state;
+    const retrace_spool_t *spool = workspace_spool(ws);
+
+    workspace_write(ws, "spool/" ID_TEXT "/waiting", "");
+    assert_int_equal(retrace_queue_ensure(spool, ID, &ws->err), APR_SUCCESS);
+    assert_false(workspace_exists(ws, QUEUED));
+    assert_int_equal(unlinkat(ws->dir, "spool/" ID_TEXT "/waiting", 0), 0);
+    assert_int_equal(retrace_queue_ensure(spool, ID, &ws->err), APR_SUCCESS);
+    assert_true(workspace_exists(ws, QUEUED));
+}
+
 static void a_task_that_is_not_there_gets_no_entry(void **state)
 {
     workspace_t *ws = *state;
@@ -344,6 +358,7 @@ int main(void)
         TEST(a_task_that_a_dispatcher_runs_is_not_queued_again),
         TEST(a_task_whose_dispatcher_died_is_queued_again),
         TEST(a_task_that_has_ended_gets_no_entry),
+        TEST(a_managed_task_gets_an_entry_once_it_no_longer_waits),
         TEST(a_task_that_is_not_there_gets_no_entry),
         TEST(nothing_is_put_back_while_somebody_counts),
         TEST(a_dead_dispatchers_task_is_not_queued_again_while_somebody_counts),

@@ -10,13 +10,13 @@
 
 #include "worker/ingest/request.h"
 
-#define HEAD    "retrace-receive 1\n"
+#define HEAD    "retrace-receive 2\n"
 #define LENGTH  "length: 123456\n"
 #define TYPE    "type: 0\n"
 #define CONTENT "content: application/x-tar\n"
 #define SENDER  "client: 192.0.2.1\n"
 #define MANAGED "managed: 0\n"
-#define REST    CONTENT SENDER MANAGED "external: 0\n\n"
+#define REST    CONTENT SENDER MANAGED "directory: -\n\n"
 #define USUAL   HEAD LENGTH TYPE REST
 
 static bool parses(const char *text)
@@ -51,13 +51,14 @@ static void a_usual_block_is_read(void **state)
     assert_string_equal(request.content, "application/x-tar");
     assert_string_equal(request.client, "192.0.2.1");
     assert_false(request.managed);
-    assert_false(request.external);
+    assert_string_equal(request.directory, "");
 }
 
 static void every_value_is_read(void **state)
 {
-    static const char text[] = HEAD "length: 1\ntype: 4\ncontent: a+b-c.d/9\n"
-                                    "client: 2001:DB8::ff00:42\nmanaged: 1\nexternal: 1\n\n";
+    static const char text[] =
+        HEAD "length: 1\ntype: 4\ncontent: a+b-c.d/9\n"
+             "client: 2001:DB8::ff00:42\nmanaged: 1\ndirectory: /var/crash/a b\n\n";
     ingest_request_t request;
 
     (void)state;
@@ -66,7 +67,7 @@ static void every_value_is_read(void **state)
     assert_int_equal(request.type, RETRACE_TASK_VMCORE_INTERACTIVE);
     assert_string_equal(request.client, "2001:DB8::ff00:42");
     assert_true(request.managed);
-    assert_true(request.external);
+    assert_string_equal(request.directory, "/var/crash/a b");
 }
 
 static void the_block_ends_with_its_empty_line(void **state)
@@ -101,12 +102,12 @@ static void a_block_that_breaks_off_is_refused_wherever_it_does(void **state)
 static void another_first_line_is_refused(void **state)
 {
     static const char *const texts[] = {
-        "retrace-receive 2\n" LENGTH TYPE REST,
+        "retrace-receive 1\n" LENGTH TYPE REST,
         "retrace-receive\n" LENGTH TYPE REST,
-        "retrace-receive 10\n" LENGTH TYPE REST,
-        "Retrace-receive 1\n" LENGTH TYPE REST,
-        " retrace-receive 1\n" LENGTH TYPE REST,
-        "retrace-receive 1 \n" LENGTH TYPE REST,
+        "retrace-receive 20\n" LENGTH TYPE REST,
+        "Retrace-receive 2\n" LENGTH TYPE REST,
+        " retrace-receive 2\n" LENGTH TYPE REST,
+        "retrace-receive 2 \n" LENGTH TYPE REST,
         "\n" USUAL,
         LENGTH TYPE REST,
     };
@@ -119,9 +120,9 @@ static void another_order_is_refused(void **state)
 {
     static const char *const texts[] = {
         HEAD TYPE LENGTH REST,
-        HEAD LENGTH CONTENT TYPE SENDER MANAGED "external: 0\n\n",
-        HEAD LENGTH TYPE SENDER CONTENT MANAGED "external: 0\n\n",
-        HEAD LENGTH TYPE CONTENT SENDER "external: 0\n" MANAGED "\n",
+        HEAD LENGTH CONTENT TYPE SENDER MANAGED "directory: -\n\n",
+        HEAD LENGTH TYPE SENDER CONTENT MANAGED "directory: -\n\n",
+        HEAD LENGTH TYPE CONTENT SENDER "directory: -\n" MANAGED "\n",
     };
 
     (void)state;
@@ -137,7 +138,7 @@ static void missing_repeated_and_unknown_lines_are_refused(void **state)
         HEAD LENGTH LENGTH TYPE REST,
         HEAD LENGTH TYPE TYPE REST,
         HEAD LENGTH TYPE CONTENT SENDER MANAGED MANAGED "\n",
-        HEAD LENGTH TYPE CONTENT SENDER MANAGED "external: 0\nmore: 1\n\n",
+        HEAD LENGTH TYPE CONTENT SENDER MANAGED "directory: -\nmore: 1\n\n",
         HEAD "size: 1\n" TYPE REST,
         HEAD "\n" LENGTH TYPE REST,
     };
@@ -166,7 +167,7 @@ static void another_spelling_of_a_key_is_refused(void **state)
     REFUSE(texts);
 }
 
-static void a_length_is_a_positive_decimal_number(void **state)
+static void a_length_is_a_decimal_number(void **state)
 {
     static const char *const texts[] = {
         HEAD "length: 0\n" TYPE REST,   HEAD "length: \n" TYPE REST,
@@ -206,7 +207,7 @@ static void a_type_is_one_digit_up_to_4(void **state)
     REFUSE(texts);
 }
 
-#define TAIL SENDER MANAGED "external: 0\n\n"
+#define TAIL SENDER MANAGED "directory: -\n\n"
 
 static void a_content_type_has_only_its_characters(void **state)
 {
@@ -220,7 +221,7 @@ static void a_content_type_has_only_its_characters(void **state)
     REFUSE(texts);
 }
 
-#define END MANAGED "external: 0\n\n"
+#define END MANAGED "directory: -\n\n"
 
 static void a_client_is_an_address(void **state)
 {
@@ -240,15 +241,40 @@ static void a_client_is_an_address(void **state)
 static void a_flag_is_0_or_1(void **state)
 {
     static const char *const texts[] = {
-        HEAD LENGTH TYPE CONTENT SENDER "managed: 2\nexternal: 0\n\n",
-        HEAD LENGTH TYPE CONTENT SENDER "managed: \nexternal: 0\n\n",
-        HEAD LENGTH TYPE CONTENT SENDER "managed: yes\nexternal: 0\n\n",
-        HEAD LENGTH TYPE CONTENT SENDER MANAGED "external: 01\n\n",
-        HEAD LENGTH TYPE CONTENT SENDER MANAGED "external: -\n\n",
+        HEAD LENGTH TYPE CONTENT SENDER "managed: 2\ndirectory: -\n\n",
+        HEAD LENGTH TYPE CONTENT SENDER "managed: \ndirectory: -\n\n",
+        HEAD LENGTH TYPE CONTENT SENDER "managed: yes\ndirectory: -\n\n",
     };
 
     (void)state;
     REFUSE(texts);
+}
+
+#define WITH_DIRECTORY(value) HEAD LENGTH TYPE CONTENT SENDER MANAGED "directory: " value "\n\n"
+
+static void a_directory_is_a_sound_path(void **state)
+{
+    static const char *const texts[] = {
+        WITH_DIRECTORY(""),          WITH_DIRECTORY("--"),     WITH_DIRECTORY("relative"),
+        WITH_DIRECTORY("/a/../b"),   WITH_DIRECTORY("/a/.."),  WITH_DIRECTORY("/a\tb"),
+        WITH_DIRECTORY("/\xc3\xa4"), WITH_DIRECTORY("/a\n/b"),
+    };
+
+    (void)state;
+    assert_true(parses(WITH_DIRECTORY("/a/..b/c.d")));
+    REFUSE(texts);
+}
+
+static void a_length_of_0_needs_a_directory(void **state)
+{
+    static const char text[] =
+        HEAD "length: 0\n" TYPE CONTENT SENDER MANAGED "directory: /var/crash\n\n";
+    ingest_request_t request;
+
+    (void)state;
+    assert_true(ingest_request_parse(&request, text, strlen(text)));
+    assert_int_equal(request.length, 0);
+    assert_false(parses(HEAD "length: 0\n" TYPE REST));
 }
 
 static void a_carriage_return_is_refused_in_every_line(void **state)
@@ -296,12 +322,16 @@ static bool parses_with(const char *format, char character, size_t length)
 static void values_are_read_up_to_their_limits_and_not_beyond(void **state)
 {
     static const char content[] = HEAD LENGTH TYPE "content: \0\n" TAIL;
+    static const char directory[] = HEAD LENGTH TYPE CONTENT SENDER MANAGED "directory: /\0\n\n";
     static const char client[] = HEAD LENGTH TYPE CONTENT "client: \0\n" END;
 
     (void)state;
     assert_true(parses_with(content, 'a', INGEST_CONTENT_MAX - 1));
     assert_false(parses_with(content, 'a', INGEST_CONTENT_MAX));
     assert_false(parses_with(content, 'a', INGEST_REQUEST_MAX - 1));
+    assert_true(parses_with(directory, 'a', RETRACE_DIRECTORY_MAX - 2));
+    assert_false(parses_with(directory, 'a', RETRACE_DIRECTORY_MAX - 1));
+    assert_false(parses_with(directory, 'a', INGEST_REQUEST_MAX - 1));
     assert_true(parses_with(client, '1', RETRACE_CLIENT_MAX - 1));
     assert_false(parses_with(client, '1', RETRACE_CLIENT_MAX));
     assert_false(parses_with(client, '1', INGEST_REQUEST_MAX - 1));
@@ -320,12 +350,14 @@ int main(void)
         cmocka_unit_test(missing_repeated_and_unknown_lines_are_refused),
         cmocka_unit_test(anything_behind_the_empty_line_is_refused),
         cmocka_unit_test(another_spelling_of_a_key_is_refused),
-        cmocka_unit_test(a_length_is_a_positive_decimal_number),
+        cmocka_unit_test(a_length_is_a_decimal_number),
         cmocka_unit_test(a_length_has_at_most_18_digits),
         cmocka_unit_test(a_type_is_one_digit_up_to_4),
         cmocka_unit_test(a_content_type_has_only_its_characters),
         cmocka_unit_test(a_client_is_an_address),
         cmocka_unit_test(a_flag_is_0_or_1),
+        cmocka_unit_test(a_directory_is_a_sound_path),
+        cmocka_unit_test(a_length_of_0_needs_a_directory),
         cmocka_unit_test(a_carriage_return_is_refused_in_every_line),
         cmocka_unit_test(a_nul_is_refused_in_every_place),
         cmocka_unit_test(values_are_read_up_to_their_limits_and_not_beyond),

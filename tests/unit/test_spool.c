@@ -147,6 +147,8 @@ static void the_state_follows_from_the_files(void **state)
     assert_int_equal(retrace_spool_task_state(root, task, ID), RETRACE_TASK_QUEUED);
     workspace_write(ws, "spool/queue/" ID_TEXT, "");
     assert_int_equal(retrace_spool_task_state(root, task, ID), RETRACE_TASK_QUEUED);
+    workspace_write(ws, TASK "/waiting", "");
+    assert_int_equal(retrace_spool_task_state(root, task, ID), RETRACE_TASK_WAITING);
     workspace_write(ws, "spool/running/" ID_TEXT, "");
     assert_int_equal(retrace_spool_task_state(root, task, ID), RETRACE_TASK_RUNNING);
     workspace_write(ws, TASK "/retrace_backtrace", "");

@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <syslog.h>
 #include <time.h>
@@ -19,11 +18,16 @@
 #include "lib/fs.h"
 #include "lib/id.h"
 #include "lib/queue.h"
-#include "lib/secret.h"
 #include "lib/spool.h"
+#include "lib/upload_form.h"
+#include "worker/ingest/answer.h"
 #include "worker/ingest/archive.h"
+#include "worker/ingest/core_stream.h"
+#include "worker/ingest/external.h"
+#include "worker/ingest/forecast.h"
 #include "worker/ingest/lockdown.h"
 #include "worker/ingest/request.h"
+#include "worker/ingest/task_dir.h"
 
 #define EXIT_PROTOCOL 111
 
@@ -43,50 +47,11 @@ typedef struct receiver_t {
     ingest_request_t request;
     upload_t upload;
     retrace_reservation_t *reservation;
-    int crash; /* the directory `crash/` */
-    int files[INGEST_MEMBERS];
-    char password[RETRACE_PASSWORD_MAX + 1];
+    ingest_task_t task;
     apr_pool_t *pool;
 } receiver_t;
 
-/* --- Talking to httpd ---------------------------------------------------------------------- */
-
-static void say(int out, const char *line)
-{
-    char text[INGEST_LINE_MAX];
-    int length = snprintf(text, sizeof(text), "%.*s\n", INGEST_LINE_MAX - 2, line);
-
-    /* If nobody listens, the client is gone: the task goes on or is removed all the same. */
-    (void)retrace_fs_write_all(out, text, (apr_size_t)length);
-}
-
-static void say_refusal(int out, int status, const char *sentence)
-{
-    char line[INGEST_LINE_MAX];
-
-    snprintf(line, sizeof(line), "%d %s", status, sentence);
-    say(out, line);
-}
-
-/* The reader's reasons are clauses: "the archive is truncated". */
-static void say_verdict(int out, const ingest_verdict_t *verdict)
-{
-    char sentence[INGEST_SENTENCE_MAX + 32];
-
-    snprintf(sentence, sizeof(sentence), "%s%s", verdict->sentence,
-             verdict->sentence[0] != '\0' ? "." : "The upload was refused.");
-    if (sentence[0] >= 'a' && sentence[0] <= 'z') {
-        sentence[0] = (char)(sentence[0] - 'a' + 'A');
-    }
-    say_refusal(out, verdict->status, sentence);
-}
-
-/* The edge: our own failures are logged here, and the client hears no more than that. */
-static void say_failure(int out, const retrace_error_t *err)
-{
-    syslog(LOG_ERR, "upload refused with 500: %s", err->text);
-    say_refusal(out, 500, "The server could not store the upload.");
-}
+/* --- Listening to httpd -------------------------------------------------------------------- */
 
 static ssize_t read_some(int fd, void *buffer, size_t size)
 {
@@ -159,7 +124,7 @@ static ssize_t read_body(void *baton, void *buffer, size_t size)
 static void keep_only_files(const receiver_t *r)
 {
     const int others[] = {
-        r->out,         r->crash,           r->reservation->lock, r->reservation->directory,
+        r->out,         r->task.crash,      r->reservation->lock, r->reservation->directory,
         r->spool->root, r->spool->incoming, r->spool->queue,      r->spool->running
     };
     size_t i;
@@ -168,6 +133,14 @@ static void keep_only_files(const receiver_t *r)
     for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
         (void)close(others[i]);
     }
+}
+
+/* The label says whether it is an archive; how it is packed is told by its magic number. */
+static ingest_read_fn choose_reader(const ingest_request_t *request)
+{
+    const retrace_content_type_t *type = retrace_content_type_find(request->content);
+
+    return type != NULL && type->form == RETRACE_FORM_CORE ? ingest_core_read : ingest_archive_read;
 }
 
 static void run_reader(receiver_t *r, int verdict_fd, pid_t keeper)
@@ -186,7 +159,7 @@ static void run_reader(receiver_t *r, int verdict_fd, pid_t keeper)
         || !ingest_lockdown_reader(INGEST_CPU_S, INGEST_MEMORY)) {
         _exit(EXIT_PROTOCOL);
     }
-    ingest_archive_read(&verdict, read_body, &r->upload, r->files, &limits);
+    choose_reader (&r->request)(&verdict, read_body, &r->upload, r->task.files, &limits);
     if (write(verdict_fd, &verdict, sizeof(verdict)) != (ssize_t)sizeof(verdict)) {
         _exit(EXIT_PROTOCOL);
     }
@@ -267,71 +240,22 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
     (void)close(channel[0]);
 }
 
-static apr_status_t open_files(receiver_t *r, retrace_error_t *err)
+/* It holds no slot from now on, and its crash data may have to outlive a restart of the machine,
+ * with which any other task would fail. The entry goes first: a waiting task that has one would be
+ * started. */
+static apr_status_t admit_waiting(receiver_t *r, ingest_member_set_t members, retrace_error_t *err)
 {
-    apr_status_t rv;
-    int i;
+    apr_status_t rv = ingest_task_sync(&r->task, members, err);
 
-    rv = retrace_fs_make_dir(&r->crash, r->reservation->directory, RETRACE_DIR_CRASH, 0700, err);
-    for (i = 0; i < INGEST_MEMBERS && rv == APR_SUCCESS; i++) {
-        const char *name = ingest_member_rule(i)->name;
-
-        r->files[i] =
-            openat(r->crash, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (r->files[i] < 0) {
-            rv = retrace_fail(err, errno, "make %s", name);
-        }
-    }
-    return rv;
-}
-
-static apr_status_t remove_unused(const receiver_t *r, ingest_member_set_t used,
-                                  retrace_error_t *err)
-{
-    int i;
-
-    for (i = 0; i < INGEST_MEMBERS; i++) {
-        if (!INGEST_HAS(used, i) && unlinkat(r->crash, ingest_member_rule(i)->name, 0) != 0) {
-            return retrace_fail(err, errno, "remove %s", ingest_member_rule(i)->name);
-        }
-    }
-    return APR_SUCCESS;
-}
-
-static apr_status_t write_small(const receiver_t *r, const char *name, const char *text,
-                                mode_t mode, retrace_error_t *err)
-{
-    return retrace_fs_replace(r->reservation->directory, name, text, strlen(text), mode, true, err);
-}
-
-/* Everything that a task has beside its crash data. Written, and on the disk, before the upload
- * begins: then there is nothing else that the fsync would have to wait for, and no loss of power
- * can leave a task that answers to no password. */
-static apr_status_t write_task(receiver_t *r, retrace_error_t *err)
-{
-    retrace_secret_digest_t digest;
-    char type[4];
-    int results = -1;
-    apr_status_t rv;
-
-    snprintf(type, sizeof(type), "%d\n", (int)r->request.type);
-    if (!retrace_secret_password(r->password, (size_t)r->config->task_password_length)
-        || !retrace_secret_digest(&digest, r->password)) {
-        return retrace_fail(err, APR_EGENERAL, "make a password");
-    }
-    rv = write_small(r, RETRACE_FILE_PASSWORD, digest.text, 0640, err);
     if (rv == APR_SUCCESS) {
-        rv = write_small(r, RETRACE_FILE_TYPE, type, 0640, err);
+        rv = retrace_queue_remove(r->spool, r->reservation->id, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = write_small(r, RETRACE_FILE_BOOT_ID, retrace_spool_boot_id(r->pool), 0640, err);
+        rv = retrace_queue_admit(r->spool, r->reservation, err);
     }
-    if (rv == APR_SUCCESS) {
-        rv = retrace_fs_make_dir(&results, r->reservation->directory, RETRACE_DIR_RESULTS, 0750,
-                                 err);
-    }
-    if (results >= 0) {
-        (void)close(results);
+    if (rv == APR_SUCCESS && fsync(r->spool->root) != 0) {
+        syslog(LOG_ERR, "task %s may not survive a loss of power: %s",
+               retrace_id_format(r->reservation->id).text, strerror(errno));
     }
     return rv;
 }
@@ -339,15 +263,17 @@ static apr_status_t write_task(receiver_t *r, retrace_error_t *err)
 static apr_status_t accept_upload(receiver_t *r, ingest_member_set_t members, retrace_error_t *err)
 {
     char line[INGEST_LINE_MAX];
-    apr_status_t rv = remove_unused(r, members, err);
+    int64_t estimate_s = ingest_forecast(r->spool, r->task.crash, r->config, r->pool);
+    apr_status_t rv = ingest_task_remove_unused(&r->task, members, err);
 
     if (rv == APR_SUCCESS) {
-        rv = retrace_queue_admit(r->spool, r->reservation, err);
+        rv = r->request.managed ? admit_waiting(r, members, err)
+                                : retrace_queue_admit(r->spool, r->reservation, err);
     }
     if (rv == APR_SUCCESS) {
-        snprintf(line, sizeof(line), "201 %s %s %d", retrace_id_format(r->reservation->id).text,
-                 r->password, INGEST_ESTIMATE_S);
-        say(r->out, line);
+        snprintf(line, sizeof(line), "201 %s %s %lld", retrace_id_format(r->reservation->id).text,
+                 r->task.password, (long long)estimate_s);
+        ingest_say(r->out, line);
     }
     return rv;
 }
@@ -358,12 +284,10 @@ static void receive_body(receiver_t *r)
     retrace_error_t err;
     apr_status_t rv;
 
-    rv = write_task(r, &err);
+    rv = ingest_task_make(&r->task, r->reservation->directory, &r->request, r->config, &err,
+                          r->pool);
     if (rv == APR_SUCCESS) {
-        rv = open_files(r, &err);
-    }
-    if (rv == APR_SUCCESS) {
-        say(r->out, "go");
+        ingest_say(r->out, "go");
         read_upload(&verdict, r);
         if (verdict.status == 201) {
             rv = accept_upload(r, verdict.members, &err);
@@ -375,10 +299,10 @@ static void receive_body(receiver_t *r)
     /* The slot is free before the client hears of it and tries again. */
     (void)retrace_queue_release(r->spool, r->reservation, NULL);
     if (rv != APR_SUCCESS) {
-        say_failure(r->out, &err);
+        ingest_say_failure(r->out, &err);
         return;
     }
-    say_verdict(r->out, &verdict);
+    ingest_say_reason(r->out, verdict.status, verdict.sentence);
 }
 
 /* --- Before the first byte of the body ------------------------------------------------------- */
@@ -392,8 +316,36 @@ static bool length_is_allowed(receiver_t *r)
     }
     snprintf(sentence, sizeof(sentence), "The upload is larger than the limit of %lld MB.",
              (long long)r->config->max_packed_mb);
-    say_refusal(r->out, 413, sentence);
+    ingest_say_refusal(r->out, 413, sentence);
     return false;
+}
+
+/* The file takes the place of the pipe: httpd may write no more, and need not. */
+static bool take_directory(receiver_t *r)
+{
+    ingest_refusal_t refusal = { 0 };
+    retrace_error_t err;
+    int fd = -1;
+
+    if (r->request.directory[0] == '\0') {
+        return true;
+    }
+    if (ingest_external_open(&fd, &r->request.length, &refusal, &r->request, r->config)) {
+        if (dup2(fd, r->upload.in) < 0) {
+            (void)ingest_refuse(&refusal, 500, "take the file in the directory: %s",
+                                strerror(errno));
+        }
+        (void)close(fd);
+        r->upload.ahead_at = r->upload.ahead_length;
+    }
+    if (refusal.status == 500) {
+        (void)retrace_fail(&err, APR_EGENERAL, "%s", refusal.sentence);
+        ingest_say_failure(r->out, &err);
+    }
+    else if (refusal.status != 0) {
+        ingest_say_reason(r->out, refusal.status, refusal.sentence);
+    }
+    return refusal.status == 0;
 }
 
 static bool reserve(receiver_t *r)
@@ -411,16 +363,16 @@ static bool reserve(receiver_t *r)
         return true;
     }
     if (rv == APR_EBUSY) {
-        say_refusal(r->out, 503, "The server is fully occupied; try again later.");
+        ingest_say_refusal(r->out, 503, "The server is fully occupied; try again later.");
     }
     else if (APR_STATUS_IS_ENOSPC(rv)) {
         snprintf(sentence, sizeof(sentence),
                  "The server has too little free space: at least %lld MB must be left.",
                  (long long)r->config->min_storage_left_mb);
-        say_refusal(r->out, 507, sentence);
+        ingest_say_refusal(r->out, 507, sentence);
     }
     else {
-        say_failure(r->out, &err);
+        ingest_say_failure(r->out, &err);
     }
     return false;
 }
@@ -434,12 +386,12 @@ int ingest_receive(int in, int out, const retrace_config_t *config, apr_pool_t *
     if (!read_request(&r)) {
         return EXIT_PROTOCOL;
     }
-    r.upload.left = r.request.length;
     if (retrace_spool_open(&r.spool, config->save_dir, &err, p) != APR_SUCCESS) {
-        say_failure(out, &err);
+        ingest_say_failure(out, &err);
         return 0;
     }
-    if (length_is_allowed(&r) && reserve(&r)) {
+    if (length_is_allowed(&r) && take_directory(&r) && reserve(&r)) {
+        r.upload.left = r.request.length;
         if (!ingest_lockdown_keeper()) {
             (void)retrace_queue_release(r.spool, r.reservation, NULL);
             return EXIT_PROTOCOL;

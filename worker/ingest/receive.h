@@ -9,12 +9,10 @@
 
 #include "lib/config.h"
 
-#define INGEST_IDLE_S     60                    /* seconds without a byte: the sender is gone */
-#define INGEST_WALL_S     (6 * 3600)            /* seconds for one upload in all */
-#define INGEST_CPU_S      3600                  /* RLIMIT_CPU of the reader, seconds */
-#define INGEST_MEMORY     (512UL * 1024 * 1024) /* RLIMIT_AS of the reader, bytes */
-#define INGEST_LINE_MAX   512                   /* bytes of a reply line, its newline included */
-#define INGEST_ESTIMATE_S 180                   /* X-Task-Est-Time while there are no statistics */
+#define INGEST_IDLE_S 60                    /* seconds without a byte: the sender is gone */
+#define INGEST_WALL_S (6 * 3600)            /* seconds for one upload in all */
+#define INGEST_CPU_S  3600                  /* RLIMIT_CPU of the reader, seconds */
+#define INGEST_MEMORY (512UL * 1024 * 1024) /* RLIMIT_AS of the reader, bytes */
 
 /**
  * Serve one upload: reads `in`, writes the reply lines to `out` (architecture: `go` or a refusal,

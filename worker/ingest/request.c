@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#define FIRST_LINE        "retrace-receive 1"
+#define FIRST_LINE        "retrace-receive 2"
 #define NUMBER_DIGITS_MAX 18 /* so that no number overflows */
 
 size_t ingest_request_length(const char *text, size_t length)
@@ -34,7 +34,7 @@ static bool parse_number(int64_t *pnumber, const char *text, size_t length)
 
 static bool set_length(ingest_request_t *request, const char *value, size_t length)
 {
-    return parse_number(&request->length, value, length) && request->length >= 1;
+    return parse_number(&request->length, value, length);
 }
 
 static bool set_type(ingest_request_t *request, const char *value, size_t length)
@@ -76,23 +76,26 @@ static bool set_client(ingest_request_t *request, const char *value, size_t leng
                       "0123456789abcdefABCDEF.:");
 }
 
-static bool parse_flag(bool *pflag, const char *value, size_t length)
+static bool set_managed(ingest_request_t *request, const char *value, size_t length)
 {
     if (length != 1 || (value[0] != '0' && value[0] != '1')) {
         return false;
     }
-    *pflag = value[0] == '1';
+    request->managed = value[0] == '1';
     return true;
 }
 
-static bool set_managed(ingest_request_t *request, const char *value, size_t length)
+static bool set_directory(ingest_request_t *request, const char *value, size_t length)
 {
-    return parse_flag(&request->managed, value, length);
-}
-
-static bool set_external(ingest_request_t *request, const char *value, size_t length)
-{
-    return parse_flag(&request->external, value, length);
+    if (length == 1 && value[0] == '-') {
+        return true;
+    }
+    if (length >= sizeof(request->directory) || memchr(value, '\0', length) != NULL) {
+        return false;
+    }
+    memcpy(request->directory, value, length);
+    request->directory[length] = '\0';
+    return retrace_directory_is_sound(request->directory);
 }
 
 typedef struct line_t {
@@ -102,7 +105,7 @@ typedef struct line_t {
 
 static const line_t lines[] = {
     { "length: ", set_length }, { "type: ", set_type },       { "content: ", set_content },
-    { "client: ", set_client }, { "managed: ", set_managed }, { "external: ", set_external },
+    { "client: ", set_client }, { "managed: ", set_managed }, { "directory: ", set_directory },
 };
 
 /* The next line without its newline; advances *ptext. */
@@ -140,5 +143,6 @@ bool ingest_request_parse(ingest_request_t *request, const char *text, size_t le
             return false;
         }
     }
-    return next_line(&line, &line_length, &text, &length) && line_length == 0 && length == 0;
+    return next_line(&line, &line_length, &text, &length) && line_length == 0 && length == 0
+        && (request->length > 0 || request->directory[0] != '\0');
 }
