@@ -159,5 +159,9 @@ apr_status_t mr_upload_send(request_rec *r, const mr_upload_t *upload, mr_helper
         upload->length, (int)upload->type, upload->content, (int)strcspn(r->useragent_ip, "%"),
         r->useragent_ip, upload->managed, upload->directory != NULL ? upload->directory : "-");
 
+    if (upload->directory != NULL) {
+        /* Nobody reads the body: httpd would do it before it answers. */
+        r->connection->keepalive = AP_CONN_CLOSE;
+    }
     return mr_helper_write(helper, block, strlen(block));
 }

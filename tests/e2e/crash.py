@@ -11,6 +11,7 @@ from serve.crash import as_abrt, crash
 
 XZ = "application/x-xz-compressed-tar"
 TAR = "application/x-tar"
+CORE = "application/x-coredump"
 
 # Without a C library: a core of some ten KB, and little work for gdb.
 TINY = """static long {inner}(const long *address) {{ return *address; }}
@@ -86,3 +87,16 @@ def xz(plain):
 
 def gz(plain):
     return gzip.compress(plain, 1)
+
+
+def zst(plain):
+    return pack("zstd", plain)
+
+
+def lz4(plain):
+    return pack("lz4", plain)
+
+
+def pack(program, plain):
+    return subprocess.run([program, "-q", "-1", "-c"], input=plain, stdout=subprocess.PIPE,
+                          check=True).stdout

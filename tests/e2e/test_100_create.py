@@ -8,7 +8,7 @@ import crash
 
 MIB = 1024 * 1024
 ALLOWED_TYPES = ("application/x-xz-compressed-tar", "application/x-xz", "application/x-gzip",
-                 "application/gzip", "application/x-tar")
+                 "application/gzip", "application/zstd", "application/x-zstd", "application/x-tar")
 
 
 def check_headers(reply):
