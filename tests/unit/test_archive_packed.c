@@ -209,20 +209,41 @@ static void it_is_unpacked_once(void **state)
     bytes_free(&core);
 }
 
-/* A sparse member: this content at an offset in a file of this size. */
-static void add_sparse(upload_t *upload, const bytes_t *packed, size_t offset, size_t size)
+/* A sparse member: this content by this map in a file of this size. */
+static void add_mapped(upload_t *upload, const bytes_t *packed, const char *map, size_t size)
 {
     bytes_t records = { 0 };
     char text[64];
 
     snprintf(text, sizeof(text), "%zu", size);
     pax_record(&records, "GNU.sparse.size", text);
-    pax_record(&records, "GNU.sparse.numblocks", "1");
     pax_record(&records, "GNU.sparse.name", "coredump.gz");
-    snprintf(text, sizeof(text), "%zu,%zu", offset, packed->length);
-    pax_record(&records, "GNU.sparse.map", text);
+    pax_record(&records, "GNU.sparse.map", map);
     tar_pax(&upload->tar, 'x', &records);
     tar_file(&upload->tar, "GNUSparseFile.0/coredump.gz", packed->data, packed->length);
+}
+
+static void add_sparse(upload_t *upload, const bytes_t *packed, size_t offset, size_t size)
+{
+    char map[64];
+
+    snprintf(map, sizeof(map), "%zu,%zu", offset, packed->length);
+    add_mapped(upload, packed, map, size);
+}
+
+/* It would be another stream to a program that writes pieces where they belong. */
+static void a_packed_file_in_another_order_is_refused(void **state)
+{
+    upload_t *upload = *state;
+    bytes_t core = make_core(1000);
+    bytes_t packed = pack_gzip(&core);
+    char map[64];
+
+    snprintf(map, sizeof(map), "8,%zu,0,8", packed.length - 8);
+    add_mapped(upload, &packed, map, packed.length);
+    expect_verdict(upload, 403, "coredump.gz is packed, but has holes");
+    bytes_free(&packed);
+    bytes_free(&core);
 }
 
 static void a_packed_file_with_holes_is_refused(void **state)
@@ -271,6 +292,7 @@ int main(void)
         TEST(broken_streams_are_refused),
         TEST(a_greater_window_is_refused),
         TEST(it_is_unpacked_once),
+        TEST(a_packed_file_in_another_order_is_refused),
         TEST(a_packed_file_with_holes_is_refused),
         TEST(an_archive_cut_off_within_it_is_refused),
     };
