@@ -74,9 +74,9 @@ static apr_status_t cancel(const edit_t *edit, int task, retrace_error_t *err)
     return queue_task(edit, task, err);
 }
 
-/* Whatever the crash data was written in, it was synced: a restart of the machine has not harmed it,
- * one that comes now does as with other tasks. In this order, so that a kill in between leaves a
- * task that waits, or one that the next status request queues. */
+/* Its crash data was synced when it came, so that no restart of the machine has harmed it; from now
+ * on it is a task as any other. In this order: a kill in between leaves a task that waits, or one
+ * that the next status request queues. */
 static apr_status_t start(const edit_t *edit, int task, retrace_error_t *err)
 {
     const char *boot_id = retrace_spool_boot_id(edit->pool);
