@@ -161,13 +161,17 @@ policy-source:
 UNIT_SUPPORT := $(filter-out $(UNIT_SRC),$(wildcard tests/unit/*.c))
 UNIT_BIN     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
-TEST_LIBS    := $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
+# Of the module: what needs nothing of httpd but its headers.
+MODULE_PURE  := mod_retrace/limiter.c mod_retrace/query.c
+TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
 TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 
 .SECONDARY: $(call obj,$(UNIT_SRC) $(UNIT_SUPPORT) $(FUZZ_SRC))
 $(B)/libunit.a: $(call obj,$(UNIT_SUPPORT))
+$(B)/libmodule.a: $(call obj,$(MODULE_PURE))
+$(B)/tests/unit/test_query.o: ALL_CFLAGS += $(mod_retrace_CFLAGS)
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a $(TEST_LIBS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LDLIBS) -lcmocka
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(TEST_LIBS)

@@ -77,3 +77,18 @@ const char *retrace_task_stage_text(int stage)
 
     return stage >= 0 && stage < RETRACE_STAGES ? texts[stage] : NULL;
 }
+
+int retrace_task_stage_percent(int stage)
+{
+    /* in the order of a task: what vmcores are downloaded for comes first */
+    static const int percents[RETRACE_STAGES] = {
+        [RETRACE_STAGE_DOWNLOADING] = 0,  [RETRACE_STAGE_POSTPROCESSING] = 3,
+        [RETRACE_STAGE_MD5SUM] = 4,       [RETRACE_STAGE_ANALYZE] = 5,
+        [RETRACE_STAGE_ENVIRONMENT] = 10, [RETRACE_STAGE_BACKTRACE] = 30,
+        [RETRACE_STAGE_CLEAN] = 90,       [RETRACE_STAGE_STATISTICS] = 95,
+        [RETRACE_STAGE_FINISHING] = 98,   [RETRACE_STAGE_SUCCESS] = 100,
+        [RETRACE_STAGE_FAIL] = 100,
+    };
+
+    return stage >= 0 && stage < RETRACE_STAGES ? percents[stage] : -1;
+}

@@ -63,4 +63,11 @@ typedef enum retrace_task_stage_t {
  */
 const char *retrace_task_stage_text(int stage);
 
+/**
+ * How far a task is that has reached a stage, by what the stages usually take: a share of them, not
+ * a measurement. It does not go back while a task runs.
+ * @return 0 to 100; -1 for a number that is no stage
+ */
+int retrace_task_stage_percent(int stage);
+
 #endif

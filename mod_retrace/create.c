@@ -14,7 +14,11 @@
 #include <string.h>
 
 #include "lib/id.h"
+#include "mod_retrace/counters.h"
+#include "mod_retrace/follow.h"
+#include "mod_retrace/guard.h"
 #include "mod_retrace/helper.h"
+#include "mod_retrace/query.h"
 #include "mod_retrace/reply.h"
 #include "mod_retrace/route.h"
 #include "mod_retrace/upload_headers.h"
@@ -62,7 +66,23 @@ static int reply_no_verdict(request_rec *r, mr_helper_t *helper)
                             "The server could not receive the upload; send it again.");
 }
 
-static int reply_created(request_rec *r, char *line)
+/* Old clients ignore the body of a 201. */
+static int answer_created(request_rec *r, uint32_t id, const char *password, const char *estimate)
+{
+    if (mr_follow_is_wanted(r)) {
+        return mr_follow(r, id);
+    }
+    if (mr_query_wants_json(r)) {
+        return mr_reply_json(r, HTTP_CREATED,
+                             json_pack("{s:s, s:s, s:I}", "id", retrace_id_format(id).text,
+                                       "password", password, "estimated_seconds",
+                                       (json_int_t)apr_atoi64(estimate)));
+    }
+    return mr_reply_text(r, HTTP_CREATED, "");
+}
+
+/* The upload is over: what the answer may take longer for needs its slot no more. */
+static int reply_created(request_rec *r, char *line, int *pslot)
 {
     mr_server_t *server = mr_server_of(r->server);
     mr_helper_t *starter = NULL;
@@ -84,10 +104,13 @@ static int reply_created(request_rec *r, char *line)
     apr_table_set(r->headers_out, "X-Task-Id", id);
     apr_table_set(r->headers_out, "X-Task-Password", password);
     apr_table_set(r->headers_out, "X-Task-Est-Time", estimate);
-    return mr_reply_text(r, HTTP_CREATED, "");
+    mr_counters_uploaded(r->server);
+    mr_guard_give_back(r->server, *pslot);
+    *pslot = MR_ALL_TAKEN;
+    return answer_created(r, number, password, estimate);
 }
 
-static int reply_end(request_rec *r, mr_helper_t *helper)
+static int reply_end(request_rec *r, mr_helper_t *helper, int *pslot)
 {
     apr_status_t rv = mr_helper_read_line(helper, VERDICT_WAIT_MS);
 
@@ -95,7 +118,7 @@ static int reply_end(request_rec *r, mr_helper_t *helper)
         return reply_no_verdict(r, helper);
     }
     if (strncmp(helper->line, "201 ", 4) == 0) {
-        return reply_created(r, apr_pstrdup(r->pool, helper->line + 4));
+        return reply_created(r, apr_pstrdup(r->pool, helper->line + 4), pslot);
     }
     return reply_verdict(r, helper->line);
 }
@@ -209,12 +232,12 @@ static body_end_t pass_body(request_rec *r, mr_helper_t *helper, apr_status_t *r
     return end;
 }
 
-static int stream_body(request_rec *r, mr_helper_t *helper)
+static int stream_body(request_rec *r, mr_helper_t *helper, int *pslot)
 {
     apr_status_t rv = APR_SUCCESS;
 
     if (pass_body(r, helper, &rv) != BODY_FAILED) {
-        return reply_end(r, helper);
+        return reply_end(r, helper, pslot);
     }
     mr_helper_close_input(helper); /* ingest sees the end too early, and removes what it has */
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r, RETRACE_LOGNO(0011) "the upload broke off");
@@ -227,26 +250,54 @@ static int stream_body(request_rec *r, mr_helper_t *helper)
     return mr_reply_refusal(r, HTTP_BAD_REQUEST, "The upload broke off.");
 }
 
-int mr_create(request_rec *r)
+static int receive(request_rec *r, const mr_upload_t *upload, int *pslot)
 {
-    mr_upload_t upload;
     mr_helper_t *helper = NULL;
     retrace_error_t err;
-    int refused;
 
-    mr_upload_read(&upload, r);
-    refused = mr_upload_refuse(r, &upload);
-    if (refused != DECLINED) {
-        return refused;
-    }
     if (mr_helper_start(&helper, mr_server_of(r->server), "receive", 0, true, &err, r->pool)
         != APR_SUCCESS) {
         return mr_reply_error(r, &err);
     }
-    (void)mr_upload_send(r, &upload, helper);
+    (void)mr_upload_send(r, upload, helper);
     if (mr_helper_read_line(helper, GO_WAIT_MS) != APR_SUCCESS) {
         return reply_no_verdict(r, helper);
     }
-    return strcmp(helper->line, "go") == 0 ? stream_body(r, helper)
+    return strcmp(helper->line, "go") == 0 ? stream_body(r, helper, pslot)
                                            : reply_verdict(r, helper->line);
+}
+
+/* Each upload holds a thread, and a process besides. */
+static int receive_in_turn(request_rec *r, const mr_upload_t *upload)
+{
+    int slot = mr_guard_take_upload(r);
+    int result;
+
+    if (slot == MR_CLIENT_TAKEN) {
+        return mr_reply_refusal(r, HTTP_SERVICE_UNAVAILABLE,
+                                "Too many uploads come from this network; try again later.");
+    }
+    if (slot < 0) {
+        return mr_reply_refusal(r, HTTP_SERVICE_UNAVAILABLE,
+                                "Too many uploads are in progress; try again later.");
+    }
+    result = receive(r, upload, &slot);
+    mr_guard_give_back(r->server, slot);
+    return result;
+}
+
+int mr_create(request_rec *r)
+{
+    mr_upload_t upload;
+    int result;
+
+    mr_upload_read(&upload, r);
+    result = mr_upload_refuse(r, &upload);
+    if (result == DECLINED) {
+        result = receive_in_turn(r, &upload);
+    }
+    if (r->status >= HTTP_BAD_REQUEST) {
+        mr_counters_refused(r->server, r->status);
+    }
+    return result;
 }

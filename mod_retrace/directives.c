@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The directives of httpd's own configuration: RetraceConfig and Retrace. What other programs must
- * know too is in the file that RetraceConfig names. */
+/* The directives of httpd's own configuration. What other programs must know too is in the file that
+ * RetraceConfig names. */
 #include "mod_retrace/mod_retrace.h"
 
 #include <apr_strings.h>
+#include <stdlib.h>
 #include <string.h>
+
+#define MAX_WAITING_DIGITS 4
 
 #ifndef RETRACE_CONFIG_PATH
 #define RETRACE_CONFIG_PATH "/etc/retrace-server.conf"
@@ -16,10 +19,12 @@ void *mr_server_create(apr_pool_t *p, server_rec *s)
 
     (void)s;
     server->config_path = RETRACE_CONFIG_PATH;
+    server->may_suspend = true;
+    server->max_waiting = -1;
     return server;
 }
 
-/* RetraceConfig is global: virtual hosts share the main server's record, and its child's state. */
+/* All but Retrace is global: virtual hosts share the main server's record, and its child's state. */
 void *mr_server_merge(apr_pool_t *p, void *base, void *add)
 {
     mr_server_t *main_server = base;
@@ -75,6 +80,33 @@ static const char *set_config_path(cmd_parms *cmd, void *location, const char *p
     return NULL;
 }
 
+static const char *set_suspend(cmd_parms *cmd, void *location, int on)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)location;
+    if (wrong == NULL) {
+        mr_server_of(cmd->server)->may_suspend = on != 0;
+    }
+    return wrong;
+}
+
+static const char *set_max_waiting(cmd_parms *cmd, void *location, const char *text)
+{
+    const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+
+    (void)location;
+    if (wrong != NULL) {
+        return wrong;
+    }
+    if (text[0] == '\0' || strlen(text) > MAX_WAITING_DIGITS
+        || strspn(text, "0123456789") != strlen(text) || atoi(text) > MR_MAX_WAITING) {
+        return "RetraceMaxWaiting must be a whole number from 0 to 1024";
+    }
+    mr_server_of(cmd->server)->max_waiting = atoi(text);
+    return NULL;
+}
+
 /* The URLs of a task are the Location's path and what follows: a pattern has no such path. */
 static bool is_plain_location(const cmd_parms *cmd)
 {
@@ -110,6 +142,10 @@ static const char *set_retrace(cmd_parms *cmd, void *config, int on)
 const command_rec mr_directives[] = {
     AP_INIT_TAKE1("RetraceConfig", set_config_path, NULL, RSRC_CONF,
                   "path of the retrace server's settings file"),
+    AP_INIT_FLAG("RetraceSuspend", set_suspend, NULL, RSRC_CONF,
+                 "On: requests that wait hold no thread, where the MPM can do without"),
+    AP_INIT_TAKE1("RetraceMaxWaiting", set_max_waiting, NULL, RSRC_CONF,
+                  "how many requests may wait that hold a thread"),
     AP_INIT_FLAG("Retrace", set_retrace, NULL, ACCESS_CONF,
                  "On: this <Location> is the retrace server"),
     { NULL, { NULL }, NULL, 0, RAW_ARGS, NULL },

@@ -15,18 +15,27 @@
 /** Own log tags: "RT" and a number that stands at one place of the source only. */
 #define RETRACE_LOGNO(number) "RT" #number ": "
 
+struct mr_shared_t;
+struct mr_pacer_t;
+
+#define MR_MAX_WAITING 1024 /* greatest RetraceMaxWaiting */
+
 /** What one httpd child remembers between requests. */
 typedef struct mr_child_t {
-    apr_thread_mutex_t *mutex;   /* guards the rest; NULL before the child runs */
+    apr_thread_mutex_t *mutex;   /* guards the next two; NULL before the child runs */
     apr_array_header_t *helpers; /* of pid_t: ended or about to, not reaped yet */
     apr_time_t last_start;       /* when a stale heartbeat last made us call `start` */
+    struct mr_pacer_t *pacer;    /* wait.h; NULL: this MPM cannot suspend requests */
 } mr_child_t;
 
-/** One for the whole server: RetraceConfig is global. */
+/** One for the whole server: its directives are global. */
 typedef struct mr_server_t {
     const char *config_path;        /* RetraceConfig */
     const retrace_config_t *config; /* its content; set by check_config */
     bool is_used;                   /* some <Location> says Retrace On */
+    bool may_suspend;               /* RetraceSuspend */
+    int max_waiting;                /* RetraceMaxWaiting; -1 until it is known */
+    struct mr_shared_t *shared;     /* shared.h; set by post_config */
     mr_child_t child;
 } mr_server_t;
 
@@ -52,12 +61,20 @@ void *mr_server_create(apr_pool_t *p, server_rec *s);
 void *mr_server_merge(apr_pool_t *p, void *base, void *add);
 
 /* startup.c: hooks before and between requests */
+int mr_startup_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp);
 int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
+int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s);
 void mr_startup_child_init(apr_pool_t *pchild, server_rec *s);
 
 /* route.c: one request */
 int mr_route_map_to_storage(request_rec *r);
 int mr_route_fixups(request_rec *r);
 int mr_route_handle(request_rec *r);
+
+/* wait.c: the MPM has let a suspended request go */
+void mr_wait_suspended(conn_rec *c, request_rec *r);
+
+/* counters.c: after the answer, deliver what has been counted */
+int mr_counters_deliver(request_rec *r);
 
 #endif

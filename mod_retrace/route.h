@@ -4,22 +4,24 @@
 #define MR_ROUTE_H
 
 #include <httpd.h>
-#include <stdint.h>
 
-/** POST /create (create.c). */
-int mr_create(request_rec *r);
+#include "mod_retrace/task.h"
 
-/* Endpoints of a task (task.c): id and password are already checked. */
-int mr_task_status(request_rec *r, uint32_t id, int root, int task);
-int mr_task_backtrace(request_rec *r, uint32_t id, int root, int task);
-int mr_task_log(request_rec *r, uint32_t id, int root, int task);
+int mr_create(request_rec *r);       /* create.c */
+int mr_settings(request_rec *r);     /* settings.c */
+int mr_checkpackage(request_rec *r); /* checkpackage.c */
+int mr_index(request_rec *r);        /* pages.c */
+int mr_style(request_rec *r);        /* pages.c */
+int mr_stats(request_rec *r);        /* stats.c */
+int mr_metrics(request_rec *r);      /* metrics.c */
 
-/**
- * Find the task, check the password, and call the endpoint (task.c).
- * @param endpoint  gets descriptors of the spool and of the task, which are closed when it returns
- * @return what the handler must return; 404 and 403 are answered here. Safe from any thread.
- */
-int mr_task_serve(request_rec *r, uint32_t id,
-                  int (*endpoint)(request_rec *r, uint32_t id, int root, int task));
+/* Endpoints of a task: id and password are already checked. */
+int mr_task_status(request_rec *r, const mr_task_t *task);    /* status.c */
+int mr_task_backtrace(request_rec *r, const mr_task_t *task); /* results.c, as the next three */
+int mr_task_log(request_rec *r, const mr_task_t *task);
+int mr_task_exploitable(request_rec *r, const mr_task_t *task);
+int mr_task_result(request_rec *r, const mr_task_t *task);
+int mr_task_delete(request_rec *r, const mr_task_t *task); /* change.c */
+int mr_task_cancel(request_rec *r, const mr_task_t *task); /* change.c */
 
 #endif

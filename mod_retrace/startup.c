@@ -3,6 +3,7 @@
  * every upload would fail later, with one sentence that says why. */
 #include "mod_retrace/mod_retrace.h"
 
+#include <ap_mpm.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -17,11 +18,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mod_retrace/shared.h"
+#include "mod_retrace/wait.h"
+
 APLOG_USE_MODULE(retrace);
 
 #define NO_SETUID                                                                                  \
     "httpd runs with NoNewPrivileges, so that the setuid helper cannot work: set "                 \
     "NoNewPrivileges=no for its service"
+
+#define HTTPD_BODY_LIMIT (1 << 30) /* httpd's own default, since 2.4.54 */
 
 #define CHECK_WAIT_MS 10000
 #define ANSWER_MAX    8192 /* bytes of its line: a path and two numbers */
@@ -178,6 +184,40 @@ static bool can_use_helper(mr_server_t *server, apr_pool_t *ptemp, server_rec *s
     return true;
 }
 
+/* What a Location says, else the server, else httpd. @return 0 for no limit */
+static apr_off_t body_limit(ap_conf_vector_t *section, const server_rec *s)
+{
+    const core_dir_config *core = ap_get_core_module_config(section);
+
+    if (core->limit_req_body < 0) {
+        core = ap_get_core_module_config(s->lookup_defaults);
+    }
+    return core->limit_req_body < 0 ? HTTPD_BODY_LIMIT : core->limit_req_body;
+}
+
+/* httpd's own limit would refuse what the settings allow. */
+static void check_body_limits(const mr_server_t *server, server_rec *s)
+{
+    const core_server_config *core = ap_get_core_module_config(s->module_config);
+    int i;
+
+    for (i = 0; i < core->sec_url->nelts; i++) {
+        ap_conf_vector_t *section = APR_ARRAY_IDX(core->sec_url, i, ap_conf_vector_t *);
+        const mr_location_t *location = ap_get_module_config(section, &retrace_module);
+        apr_off_t limit = body_limit(section, s);
+
+        /* A section without a directive of ours has no record of ours. */
+        if (location != NULL && location->prefix != NULL && limit > 0
+            && limit < server->config->max_packed_mb * RETRACE_MIB) {
+            ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
+                         RETRACE_LOGNO(0017) "LimitRequestBody of %s/ is %" APR_OFF_T_FMT
+                                             " bytes, less than MaxPackedSize (%" APR_INT64_T_FMT
+                                             " MB)",
+                         location->prefix, limit, (apr_int64_t)server->config->max_packed_mb);
+        }
+    }
+}
+
 /* All of it also in `httpd -t`: a reload must not end a server that runs. */
 int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
@@ -189,17 +229,75 @@ int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
              && can_use_helper(server, ptemp, s))) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    for (; server->is_used && s != NULL; s = s->next) {
+        check_body_limits(server, s);
+    }
+    return OK;
+}
+
+int mr_startup_pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
+{
+    (void)plog;
+    (void)ptemp;
+    return mr_shared_register(pconf) == APR_SUCCESS ? OK : HTTP_INTERNAL_SERVER_ERROR;
+}
+
+/* By default a quarter of all threads may be held by requests that wait. */
+static void set_max_waiting(mr_server_t *server)
+{
+    int threads = 1;
+    int children = 1;
+
+    if (server->max_waiting >= 0) {
+        return;
+    }
+    (void)ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    (void)ap_mpm_query(AP_MPMQ_MAX_DAEMONS, &children);
+    server->max_waiting = (threads > 0 ? threads : 1) * children / 4;
+    if (server->max_waiting > MR_MAX_WAITING) {
+        server->max_waiting = MR_MAX_WAITING;
+    }
+}
+
+int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
+{
+    mr_server_t *server = mr_server_of(s);
+    apr_status_t rv;
+
+    (void)plog;
+    (void)ptemp;
+    if (!server->is_used) {
+        return OK;
+    }
+    set_max_waiting(server);
+    rv = mr_shared_create(&server->shared, s, pconf);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rv, s,
+                     RETRACE_LOGNO(0015) "the memory that children share cannot be made");
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
     return OK;
 }
 
 void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
 {
-    mr_child_t *child = &mr_server_of(s)->child;
+    mr_server_t *server = mr_server_of(s);
+    mr_child_t *child = &server->child;
     apr_pool_t *pool = NULL;
+    apr_status_t rv;
 
     /* A pool of its own: request threads let the array grow, and only our mutex keeps them apart. */
     apr_pool_create(&pool, pchild);
     child->helpers = apr_array_make(pool, 8, sizeof(pid_t));
     child->last_start = 0;
     (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    if (server->shared == NULL) {
+        return;
+    }
+    rv = mr_shared_child_init(server->shared, pchild);
+    if (rv != APR_SUCCESS) {
+        ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
+                     RETRACE_LOGNO(0016) "a child cannot use the lock of the shared memory");
+    }
+    child->pacer = server->may_suspend ? mr_pacer_start(pchild) : NULL;
 }

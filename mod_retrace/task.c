@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The endpoints of one task. httpd reads the spool through its group, and writes nothing there. */
+/* See task.h. */
 #include "mod_retrace/mod_retrace.h"
+
+#include "mod_retrace/task.h"
 
 #include <apr_strings.h>
 #include <errno.h>
@@ -13,63 +15,92 @@
 #include "lib/fs.h"
 #include "lib/secret.h"
 #include "lib/spool.h"
+#include "mod_retrace/guard.h"
 #include "mod_retrace/helper.h"
+#include "mod_retrace/late.h"
 #include "mod_retrace/reply.h"
-#include "mod_retrace/route.h"
 
 APLOG_USE_MODULE(retrace);
 
 #define START_PAUSE_S 10 /* seconds between two attempts of a child to wake a dead dispatcher */
 
-static bool password_matches(request_rec *r, int task)
+apr_status_t mr_task_open(mr_task_t *task, const retrace_config_t *config, retrace_error_t *err)
+{
+    apr_status_t rv = retrace_fs_open_dir(&task->root, AT_FDCWD, config->save_dir, err);
+
+    if (rv != APR_SUCCESS) {
+        return APR_STATUS_IS_ENOENT(rv) ? APR_EGENERAL : rv; /* that is no missing task */
+    }
+    rv = retrace_spool_open_task(&task->directory, task->root, task->id, err);
+    if (rv != APR_SUCCESS) {
+        mr_task_close(task);
+    }
+    return rv;
+}
+
+void mr_task_close(mr_task_t *task)
+{
+    if (task->directory >= 0) {
+        (void)close(task->directory);
+    }
+    if (task->root >= 0) {
+        (void)close(task->root);
+    }
+    task->directory = task->root = -1;
+}
+
+retrace_task_state_t mr_task_state(const mr_task_t *task)
+{
+    return retrace_spool_task_state(task->root, task->directory, task->id);
+}
+
+static bool password_matches(request_rec *r, const mr_task_t *task)
 {
     const char *sent = apr_table_get(r->headers_in, "X-Task-Password");
     const char *stored = NULL;
     apr_size_t length = 0;
 
     if (sent == NULL
-        || retrace_fs_read(&stored, &length, task, RETRACE_FILE_PASSWORD, RETRACE_SMALL_MAX, NULL,
-                           r->pool)
+        || retrace_fs_read(&stored, &length, task->directory, RETRACE_FILE_PASSWORD,
+                           RETRACE_SMALL_MAX, NULL, r->pool)
             != APR_SUCCESS) {
         return false;
     }
     return retrace_secret_matches(stored, length, sent);
 }
 
-static int serve_found(request_rec *r, uint32_t id, int root, int task,
-                       int (*endpoint)(request_rec *r, uint32_t id, int root, int task))
+static int serve_opened(request_rec *r, const mr_task_t *task,
+                        int (*endpoint)(request_rec *r, const mr_task_t *task))
 {
     if (!password_matches(r, task)) {
+        mr_guard_note_failure(r);
         return mr_reply_refusal(r, HTTP_FORBIDDEN, "The password of this task is another one.");
     }
-    return endpoint(r, id, root, task);
+    return endpoint(r, task);
 }
 
-int mr_task_serve(request_rec *r, uint32_t id,
-                  int (*endpoint)(request_rec *r, uint32_t id, int root, int task))
+int mr_task_serve(request_rec *r, mr_task_t *task,
+                  int (*endpoint)(request_rec *r, const mr_task_t *task))
 {
-    const char *save_dir = mr_server_of(r->server)->config->save_dir;
     retrace_error_t err;
-    int root = -1;
-    int task = -1;
+    apr_status_t rv;
+    int retry_s = mr_guard_throttle_s(r);
     int result;
-    apr_status_t rv = retrace_fs_open_dir(&root, AT_FDCWD, save_dir, &err);
 
+    if (retry_s > 0) {
+        return mr_late_refusal(r, retry_s);
+    }
+    rv = mr_task_open(task, mr_server_of(r->server)->config, &err);
+    if (APR_STATUS_IS_ENOENT(rv)) {
+        /* Guessing ids is the first half of guessing passwords. */
+        mr_guard_note_failure(r);
+        return mr_reply_refusal(r, HTTP_NOT_FOUND, "There is no such task.");
+    }
     if (rv != APR_SUCCESS) {
         return mr_reply_error(r, &err);
     }
-    rv = retrace_spool_open_task(&task, root, id, &err);
-    if (rv == APR_SUCCESS) {
-        result = serve_found(r, id, root, task, endpoint);
-        (void)close(task);
-    }
-    else if (APR_STATUS_IS_ENOENT(rv)) {
-        result = mr_reply_refusal(r, HTTP_NOT_FOUND, "There is no such task.");
-    }
-    else {
-        result = mr_reply_error(r, &err);
-    }
-    (void)close(root);
+    result = serve_opened(r, task, endpoint);
+    mr_task_close(task);
     return result;
 }
 
@@ -102,61 +133,16 @@ static bool may_start_now(mr_child_t *child, apr_time_t now)
     return may;
 }
 
-static void wake_dispatcher(request_rec *r, uint32_t id, int root)
+void mr_task_wake_dispatcher(request_rec *r, const mr_task_t *task)
 {
     mr_server_t *server = mr_server_of(r->server);
     mr_helper_t *helper = NULL;
     retrace_error_t err;
 
-    if (!heartbeat_is_stale(root) || !may_start_now(&server->child, r->request_time)) {
+    if (!heartbeat_is_stale(task->root) || !may_start_now(&server->child, apr_time_now())) {
         return;
     }
-    if (mr_helper_start(&helper, server, "start", id, false, &err, r->pool) != APR_SUCCESS) {
+    if (mr_helper_start(&helper, server, "start", task->id, false, &err, r->pool) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0006) "%s", err.text);
     }
-}
-
-/* --- Endpoints ------------------------------------------------------------------------------- */
-
-int mr_task_status(request_rec *r, uint32_t id, int root, int task)
-{
-    retrace_task_state_t state = retrace_spool_task_state(root, task, id);
-    const char *word = retrace_task_status_word(state);
-    const char *text = retrace_task_stage_text(retrace_spool_task_stage(task, r->pool));
-
-    if (!retrace_task_is_final(state)) {
-        wake_dispatcher(r, id, root);
-    }
-    apr_table_setn(r->headers_out, "X-Task-Status", word);
-    return mr_reply_text(r, HTTP_OK, text != NULL ? text : word);
-}
-
-static int serve_result(request_rec *r, uint32_t id, int root, int task, const char *name,
-                        const char *missing)
-{
-    struct stat info;
-    int fd = -1;
-
-    if (retrace_task_is_final(retrace_spool_task_state(root, task, id))) {
-        fd = openat(task, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    }
-    if (fd < 0 || fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return mr_reply_refusal(r, HTTP_NOT_FOUND, missing);
-    }
-    return mr_reply_file(r, fd, info.st_size);
-}
-
-int mr_task_backtrace(request_rec *r, uint32_t id, int root, int task)
-{
-    return serve_result(r, id, root, task, RETRACE_FILE_BACKTRACE,
-                        "There is no backtrace: the task has not ended, or it failed.");
-}
-
-int mr_task_log(request_rec *r, uint32_t id, int root, int task)
-{
-    return serve_result(r, id, root, task, RETRACE_FILE_LOG,
-                        "There is no log yet: the task has not ended.");
 }

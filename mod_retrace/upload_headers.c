@@ -48,6 +48,17 @@ void mr_upload_read(mr_upload_t *upload, request_rec *r)
     upload->directory = apr_table_get(r->headers_in, "X-CoreFileDirectory");
 }
 
+const char *mr_upload_content_types(apr_pool_t *p)
+{
+    const retrace_content_type_t *type = retrace_content_types;
+    const char *list = type->name;
+
+    for (type++; type->name != NULL; type++) {
+        list = apr_pstrcat(p, list, " ", type->name, NULL);
+    }
+    return list;
+}
+
 static int refuse_content(request_rec *r)
 {
     const retrace_content_type_t *type = retrace_content_types;

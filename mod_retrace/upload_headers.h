@@ -19,6 +19,9 @@ typedef struct mr_upload_t {
     const char *directory; /* X-CoreFileDirectory; NULL: none */
 } mr_upload_t;
 
+/** The content types that are taken, separated by blanks, the one that ABRT sends first; in p. */
+const char *mr_upload_content_types(apr_pool_t *p);
+
 void mr_upload_read(mr_upload_t *upload, request_rec *r);
 
 /**

@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from client import poll
+from gate import Gate
 from serve.server import ServerError
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -59,8 +60,8 @@ class TestRestart:
     @pytest.mark.parametrize("kind", [signal.SIGUSR1, signal.SIGHUP], ids=["graceful", "hard"])
     def test_400_010_running_task_goes_on(self, farm, upload, kind):
         """The task waits in gdb's place while httpd restarts."""
-        gate = farm.programs / f"gate-{kind}"
-        env = farm.start(f"BubblewrapPath = {gated_bubblewrap(farm, gate)}")
+        gate = Gate(farm, f"restart-{kind}")
+        env = farm.start(gate.setting)
         task = env.client.submit(upload)
         poll(env.workers, 10, "no worker runs")
         before = env.workers()
@@ -68,18 +69,18 @@ class TestRestart:
         poll(lambda: config_generation(env) == 1, 10, "httpd did not restart")
         poll(lambda: is_pending(env, task), 10, "the new generation does not serve")
         assert env.workers() == before
-        gate.touch()
+        gate.open()
         assert env.client.wait(task) == "FINISHED_SUCCESS"
         env.wait_idle()
 
     def test_400_011_stopped_httpd_leaves_the_task(self, farm, upload):
-        gate = farm.programs / "gate-stop"
-        env = farm.start(f"BubblewrapPath = {gated_bubblewrap(farm, gate)}")
+        gate = Gate(farm, "stop")
+        env = farm.start(gate.setting)
         task = env.client.submit(upload)
         poll(env.workers, 10, "no worker runs")
         env.server.process.terminate()
         env.server.process.wait(20)
-        gate.touch()
+        gate.open()
         poll(env.task_file(task, "retrace_backtrace").exists, 20, "the task was lost")
 
     def test_400_012_settings_are_read_again(self, farm, upload):
@@ -104,16 +105,6 @@ def is_pending(env, task):
     with contextlib.suppress(OSError):
         return env.client.word(task) == "PENDING"
     return False
-
-
-def gated_bubblewrap(farm, gate):
-    """Runs gdb only once the file `gate` is there; anything else at once."""
-    script = farm.programs / f"bwrap-{gate.name}"
-    script.write_text("#!/bin/sh\ncase \"$*\" in *coredump*)\n"
-                      f"    until [ -e {gate} ]; do sleep 0.1; done\nesac\n"
-                      "exec /usr/bin/bwrap \"$@\"\n", encoding="ascii")
-    script.chmod(0o755)
-    return script
 
 
 # --- Virtual hosts --------------------------------------------------------------------------------

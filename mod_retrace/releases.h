@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which releases this server can retrace: those of RepoDir, and this machine's own when its files are
+ * a source (HostDirs). */
+#ifndef MR_RELEASES_H
+#define MR_RELEASES_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+#include <stdbool.h>
+
+#include "lib/config.h"
+
+#define MR_RELEASES_TOLD                                                                           \
+    31 /* old clients have 32 places, and the last one takes the rest of the line */
+
+/**
+ * The releases `<distribution>-<version>-<architecture>`, newest first.
+ * @return of const char *, in p
+ */
+apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t *p);
+
+/** Letters, digits and `._-`, with two dashes, no dot at the beginning: safe as a directory's name. */
+bool mr_releases_is_id(const char *text);
+
+/** Those of RepoDir alone, in no order. */
+apr_array_header_t *mr_releases_of_repositories(const retrace_config_t *config, apr_pool_t *p);
+
+#endif
