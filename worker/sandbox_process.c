@@ -12,9 +12,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "worker/sandbox_start.h"
 
 #define CHUNK        ((size_t)64 * 1024)
@@ -32,14 +32,6 @@ typedef struct stream_t {
     size_t max;
     bool over;
 } stream_t;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void stream_end(stream_t *stream)
 {
@@ -99,7 +91,7 @@ static int wait_ms(int64_t deadline)
     if (deadline < 0) {
         return -1;
     }
-    left = deadline - now_ms();
+    left = deadline - retrace_clock_ms();
     if (left < 0) {
         return 0;
     }
@@ -131,7 +123,7 @@ static apr_status_t watch(worker_sandbox_run_t *run, stream_t *streams, int64_t 
             run->over_output = true;
             break;
         }
-        if (deadline >= 0 && now_ms() >= deadline) {
+        if (deadline >= 0 && retrace_clock_ms() >= deadline) {
             run->over_time = true;
             break;
         }
@@ -224,7 +216,7 @@ static apr_status_t supervise(worker_sandbox_run_t *run, const worker_sandbox_t 
 {
     worker_sandbox_child_t child;
     stream_t streams[STREAMS];
-    int64_t begun = now_ms();
+    int64_t begun = retrace_clock_ms();
     apr_status_t rv;
 
     rv = worker_sandbox_start(&child, sandbox, argv, filter_fd, err);
@@ -236,7 +228,7 @@ static apr_status_t supervise(worker_sandbox_run_t *run, const worker_sandbox_t 
                sandbox->limits.wall_s > 0 ? begun + (int64_t)sandbox->limits.wall_s * 1000 : -1);
     run->wait_status = end_all(child.pid, worker_sandbox_child_pid(streams[STATUS].text));
     drain(streams);
-    run->wall_ms = now_ms() - begun;
+    run->wall_ms = retrace_clock_ms() - begun;
     take_results(run, streams, p);
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, rv, "watch %s", argv[0]);
