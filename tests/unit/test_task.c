@@ -98,6 +98,41 @@ static void other_numbers_are_no_stages(void **state)
     assert_null(retrace_task_stage_text(INT32_MIN));
 }
 
+/* Of a crash of a process, and of one of the kernel. */
+static void a_share_does_not_go_back(void **state)
+{
+    static const int orders[][6] = {
+        { RETRACE_STAGE_ANALYZE, RETRACE_STAGE_ENVIRONMENT, RETRACE_STAGE_BACKTRACE,
+          RETRACE_STAGE_CLEAN, RETRACE_STAGE_FINISHING, RETRACE_STAGE_SUCCESS },
+        { RETRACE_STAGE_DOWNLOADING, RETRACE_STAGE_POSTPROCESSING, RETRACE_STAGE_MD5SUM,
+          RETRACE_STAGE_ANALYZE, RETRACE_STAGE_STATISTICS, RETRACE_STAGE_FAIL },
+    };
+    size_t i;
+    size_t k;
+
+    (void)state;
+    for (i = 0; i < 2; i++) {
+        for (k = 1; k < 6; k++) {
+            assert_true(retrace_task_stage_percent(orders[i][k - 1])
+                        < retrace_task_stage_percent(orders[i][k]));
+        }
+        assert_int_equal(retrace_task_stage_percent(orders[i][5]), 100);
+    }
+}
+
+static void what_is_no_stage_has_no_share(void **state)
+{
+    int stage;
+
+    (void)state;
+    for (stage = 0; stage < RETRACE_STAGES; stage++) {
+        assert_in_range(retrace_task_stage_percent(stage), 0, 100);
+    }
+    assert_int_equal(retrace_task_stage_percent(-1), -1);
+    assert_int_equal(retrace_task_stage_percent(RETRACE_STAGES), -1);
+    assert_int_equal(retrace_task_stage_percent(INT32_MIN), -1);
+}
+
 static void a_type_is_one_digit_and_perhaps_a_newline(void **state)
 {
     (void)state;
@@ -144,6 +179,8 @@ int main(void)
         cmocka_unit_test(clients_see_three_words),
         cmocka_unit_test(each_stage_has_the_text_that_clients_know),
         cmocka_unit_test(other_numbers_are_no_stages),
+        cmocka_unit_test(a_share_does_not_go_back),
+        cmocka_unit_test(what_is_no_stage_has_no_share),
         cmocka_unit_test(a_type_is_one_digit_and_perhaps_a_newline),
         cmocka_unit_test(what_is_no_type_counts_as_retrace),
         cmocka_unit_test(kernel_and_interactive_types_are_told_apart),
