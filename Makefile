@@ -88,6 +88,8 @@ $(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
+$(B)/worker/gdb_frames.o: worker/gdb_frames.py
+
 # --- Programs ------------------------------------------------------------------------------------
 POLICY_CONFIG   ?= $(CONFIG)
 POLICY_CALLER   ?= $(HTTPD_USER)

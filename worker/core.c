@@ -233,3 +233,17 @@ apr_status_t worker_core_read(worker_core_t **pcore, int fd, retrace_error_t *er
     }
     return rv;
 }
+
+const worker_module_t *worker_core_module_at(const worker_core_t *core, uint64_t address)
+{
+    int i;
+
+    for (i = core->modules->nelts; i-- > 0;) {
+        const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
+
+        if (address >= module->start && address < module->end) {
+            return module;
+        }
+    }
+    return NULL;
+}

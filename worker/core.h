@@ -68,4 +68,8 @@ typedef struct worker_core_t {
  */
 apr_status_t worker_core_read(worker_core_t **pcore, int fd, retrace_error_t *err, apr_pool_t *p);
 
+/** The file that was mapped at an address; NULL for none. Of several it is the one that begins
+ * nearest to it. Pure. */
+const worker_module_t *worker_core_module_at(const worker_core_t *core, uint64_t address);
+
 #endif

@@ -75,7 +75,9 @@ static apr_status_t run_once(worker_gdb_output_t *output, const worker_gdb_plan_
         rv = worker_sandbox_run(&run, &sandbox, err, p);
     }
     if (rv == APR_SUCCESS) {
-        worker_gdb_split(output->sections, run->output, run->output_length, nonce, p);
+        output->is_complete =
+            worker_gdb_split(output->sections, run->output, run->output_length, nonce, p)
+            > WORKER_GDB_STEP_BACKTRACE;
         output->messages = worker_gdb_messages(run->messages, run->messages_length, p);
         output->run = run;
     }

@@ -12,7 +12,7 @@
 #include "worker/sandbox.h"
 
 #define WORKER_SYSROOT         "/sysroot"
-#define WORKER_GDB_FRAMES      2048                        /* set backtrace limit */
+#define WORKER_GDB_MAX_FRAMES  2048                        /* set backtrace limit */
 #define WORKER_GDB_ELEMENTS    200                         /* set print elements */
 #define WORKER_GDB_VALUE_BYTES 65536                       /* set max-value-size */
 #define WORKER_GDB_OUTPUT      (INT64_C(16) * 1024 * 1024) /* bytes of its standard output */
@@ -24,6 +24,7 @@ typedef enum worker_gdb_section_t {
     WORKER_GDB_LIBRARIES,   /* info sharedlibrary */
     WORKER_GDB_REGISTERS,   /* of the crashed frame */
     WORKER_GDB_DISASSEMBLY, /* around the crash */
+    WORKER_GDB_FRAMES,      /* the backtraces in parts: JSON, as yet unchecked (worker/frames.h) */
     WORKER_GDB_SECTIONS     /* how many */
 } worker_gdb_section_t;
 
@@ -43,8 +44,9 @@ typedef struct worker_gdb_plan_t {
 
 typedef struct worker_gdb_output_t {
     /** Text of each section: valid UTF-8, no control characters but newline and tab; "" when gdb
-     * did not get that far. */
+     * did not get that far, or cannot (without Python there are no WORKER_GDB_FRAMES). */
     const char *sections[WORKER_GDB_SECTIONS];
+    bool is_complete;     /* gdb got beyond the backtrace: what is missing is extra */
     const char *messages; /* gdb's complaints, without those that say nothing */
     const worker_sandbox_result_t *run;
 } worker_gdb_output_t;

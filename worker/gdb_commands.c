@@ -2,8 +2,10 @@
 /* What gdb is told: settings before it opens anything (-iex), then the files, then one command per
  * step. A command that fails does not keep gdb from the next one, and a setting that this gdb does
  * not know only makes it complain. */
+#include <apr_escape.h>
 #include <apr_strings.h>
 
+#include "worker/frames.h"
 #include "worker/gdb_private.h"
 
 #define TEXT(macro)     TEXT_OF(macro)
@@ -33,7 +35,7 @@ static const char *const settings[] = {
     /* an end to everything */
     "set max-value-size " TEXT(WORKER_GDB_VALUE_BYTES),
     "set print elements " TEXT(WORKER_GDB_ELEMENTS),
-    "set backtrace limit " TEXT(WORKER_GDB_FRAMES),
+    "set backtrace limit " TEXT(WORKER_GDB_MAX_FRAMES),
     NULL,
 };
 
@@ -45,8 +47,9 @@ static const char printers[] =
     "register_libstdcxx_printers(None)";
 
 /* The backtrace is the purpose but can be long, in bytes and in time: what is short comes before
- * it, and a function, which debuginfo can make endless, after it. -c: one broken thread does not
- * end the others. */
+ * it; a function, which debuginfo can make endless, after it; and last the backtraces in parts,
+ * during which gdb kills itself if that takes too long. -c: one broken thread does not end the
+ * others. */
 static const char *const steps[WORKER_GDB_STEPS] = {
     [WORKER_GDB_STEP_THREADS] = "info threads",
     [WORKER_GDB_STEP_LIBRARIES] = "info sharedlibrary",
@@ -57,6 +60,12 @@ static const char *const steps[WORKER_GDB_STEPS] = {
 };
 
 static const char simple_backtrace[] = "thread apply all -ascending backtrace full";
+
+/* What gdb_frames.py does not say itself. */
+static const char frames_limits[] =
+    "MAX_THREADS, MAX_FRAMES, MAX_VARIABLES, MAX_TEXT, MAX_BYTES, MAX_SECONDS "
+    "= " TEXT(WORKER_FRAMES_THREADS) ", " TEXT(WORKER_FRAMES_FRAMES) ", " TEXT(WORKER_FRAMES_VARIABLES) ", " TEXT(
+        WORKER_FRAMES_TEXT) ", " TEXT(WORKER_FRAMES_BYTES) ", " TEXT(WORKER_FRAMES_SECONDS);
 
 static void push(apr_array_header_t *list, const char *word)
 {
@@ -81,17 +90,31 @@ static void push_settings(apr_array_header_t *list, bool with_printers)
     }
 }
 
+/* In one line and without a file, as hexadecimal digits mean nothing to gdb. */
+static const char *frames_step(apr_pool_t *p)
+{
+    const char *script = worker_gdb_frames_script;
+    apr_ssize_t length = worker_gdb_frames_script_end - script;
+
+    return apr_pstrcat(p, "python ", frames_limits, "; exec(bytes.fromhex('",
+                       apr_pescape_hex(p, script, length, 0), "').decode())", NULL);
+}
+
+static const char *step_command(int step, bool simple, apr_pool_t *p)
+{
+    if (step == WORKER_GDB_STEP_FRAMES) {
+        return frames_step(p);
+    }
+    return simple && step == WORKER_GDB_STEP_BACKTRACE ? simple_backtrace : steps[step];
+}
+
 static void push_steps(apr_array_header_t *list, const char *nonce, bool simple, apr_pool_t *p)
 {
     int i;
 
-    for (i = 0; i < WORKER_GDB_STEPS; i++) {
-        if (steps[i] == NULL) {
-            continue;
-        }
+    for (i = WORKER_GDB_STEP_HEAD + 1; i < WORKER_GDB_STEPS; i++) {
         push_option(list, "-ex", apr_psprintf(p, "echo \\n%s:%d\\n", nonce, i));
-        push_option(list, "-ex",
-                    simple && i == WORKER_GDB_STEP_BACKTRACE ? simple_backtrace : steps[i]);
+        push_option(list, "-ex", step_command(i, simple, p));
     }
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gdb said: cut at the announcements, cleaned of what a terminal or a web page could mistake
- * for something else, and without complaints that say nothing about the crash. */
+/* What gdb said: cut at the announcements, cleaned, and without complaints that say nothing about
+ * the crash. */
 #include <apr_strings.h>
 #include <ctype.h>
 #include <fnmatch.h>
@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "worker/gdb_private.h"
+#include "worker/text.h"
 
 #define AROUND 8 /* instructions before and behind the one that crashed */
 
@@ -34,68 +35,6 @@ static const char *const empty_words[] = {
     "warning: Could not load shared library symbols for linux-*.so.*",
     NULL,
 };
-
-/* Length of the UTF-8 character at the beginning, 0 when it is none, or a control character. */
-static apr_size_t good_character(const unsigned char *at, apr_size_t left)
-{
-    static const unsigned long least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-    unsigned long code;
-    apr_size_t length;
-    apr_size_t i;
-
-    if (at[0] < 0x80) {
-        return at[0] == '\n' || at[0] == '\t' || (at[0] >= 0x20 && at[0] != 0x7f) ? 1 : 0;
-    }
-    length = at[0] >= 0xf0 && at[0] < 0xf8 ? 4 : at[0] >= 0xe0 ? 3 : 2;
-    if (at[0] < 0xc2 || at[0] >= 0xf8 || length > left) {
-        return 0;
-    }
-    code = at[0] & (0x7fu >> length);
-    for (i = 1; i < length; i++) {
-        if ((at[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        code = code << 6 | (at[i] & 0x3f);
-    }
-    if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) {
-        return 0;
-    }
-    return code < 0xa0 ? 0 : length; /* U+0080 to U+009F are control characters, too */
-}
-
-const char *worker_gdb_clean(const char *text, apr_size_t length, apr_pool_t *p)
-{
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *in = (const unsigned char *)text;
-    apr_size_t bad = 0;
-    apr_size_t at;
-    apr_size_t step;
-    char *clean;
-    char *out;
-
-    for (at = 0; at < length; at += step) {
-        step = good_character(in + at, length - at);
-        bad += step == 0;
-        step += step == 0;
-    }
-    clean = apr_palloc(p, length + 3 * bad + 1);
-    out = clean;
-    for (at = 0; at < length; at += step) {
-        step = good_character(in + at, length - at);
-        if (step > 0) {
-            memcpy(out, in + at, step);
-            out += step;
-            continue;
-        }
-        *out++ = '\\';
-        *out++ = 'x';
-        *out++ = digits[in[at] >> 4];
-        *out++ = digits[in[at] & 15];
-        step = 1;
-    }
-    *out = '\0';
-    return clean;
-}
 
 /* The next announcement: where its text begins and which step it is. */
 static const char *find_announcement(worker_gdb_step_t *pstep, const char **pline, const char *from,
@@ -128,18 +67,18 @@ static const char *cut(const char *from, const char *end, apr_pool_t *p)
     }
     return from == end
         ? ""
-        : apr_pstrcat(p, worker_gdb_clean(from, (apr_size_t)(end - from), p), "\n", NULL);
+        : apr_pstrcat(p, worker_text_clean(from, (apr_size_t)(end - from), p), "\n", NULL);
 }
 
-static void split_steps(const char **steps, const char *output, apr_size_t length,
-                        const char *nonce, apr_pool_t *p)
+static worker_gdb_step_t split_steps(const char **steps, const char *output, apr_size_t length,
+                                     const char *nonce, apr_pool_t *p)
 {
     const char *end = output + length;
     const char *from = output;
     worker_gdb_step_t step = WORKER_GDB_STEP_HEAD;
+    worker_gdb_step_t next = step;
 
     while (from != NULL) {
-        worker_gdb_step_t next = step;
         const char *line = end;
         const char *after = find_announcement(&next, &line, from, end, nonce);
 
@@ -147,6 +86,7 @@ static void split_steps(const char **steps, const char *output, apr_size_t lengt
         step = next;
         from = after;
     }
+    return step;
 }
 
 static const char *next_line(const char *line)
@@ -208,16 +148,17 @@ const char *worker_gdb_disassembly(const char *function, const char *instruction
     return instructions;
 }
 
-void worker_gdb_split(const char **sections, const char *output, apr_size_t length,
-                      const char *nonce, apr_pool_t *p)
+worker_gdb_step_t worker_gdb_split(const char **sections, const char *output, apr_size_t length,
+                                   const char *nonce, apr_pool_t *p)
 {
     const char *steps[WORKER_GDB_STEPS];
+    worker_gdb_step_t last;
     int i;
 
     for (i = 0; i < WORKER_GDB_STEPS; i++) {
         steps[i] = "";
     }
-    split_steps(steps, output, length, nonce, p);
+    last = split_steps(steps, output, length, nonce, p);
     sections[WORKER_GDB_HEAD] = steps[WORKER_GDB_STEP_HEAD];
     sections[WORKER_GDB_THREADS] = steps[WORKER_GDB_STEP_THREADS];
     sections[WORKER_GDB_BACKTRACE] = steps[WORKER_GDB_STEP_BACKTRACE];
@@ -225,6 +166,8 @@ void worker_gdb_split(const char **sections, const char *output, apr_size_t leng
     sections[WORKER_GDB_REGISTERS] = steps[WORKER_GDB_STEP_REGISTERS];
     sections[WORKER_GDB_DISASSEMBLY] = worker_gdb_disassembly(
         steps[WORKER_GDB_STEP_FUNCTION], steps[WORKER_GDB_STEP_INSTRUCTIONS], p);
+    sections[WORKER_GDB_FRAMES] = steps[WORKER_GDB_STEP_FRAMES];
+    return last;
 }
 
 static bool says_something(const char *line)
@@ -244,7 +187,7 @@ static bool says_something(const char *line)
 
 const char *worker_gdb_messages(const char *messages, apr_size_t length, apr_pool_t *p)
 {
-    char *text = apr_pstrcat(p, worker_gdb_clean(messages, length, p), "\n", NULL);
+    char *text = apr_pstrcat(p, worker_text_clean(messages, length, p), "\n", NULL);
     char *out = text;
     char *line = text;
 

@@ -36,7 +36,7 @@ void worker_gdb_libraries(apr_array_header_t *binds, const char *list, apr_pool_
 /** The Python of a library list: "3.11" for libpython3.11.so.1.0; NULL for none. */
 const char *worker_gdb_python_version(const char *list, const char **pdirectory, apr_pool_t *p);
 
-/* The steps that gdb announces, in the order in which they are asked for. */
+/* The steps that gdb announces, by one digit, in the order in which they are asked for. */
 typedef enum worker_gdb_step_t {
     WORKER_GDB_STEP_HEAD, /* until the first announcement */
     WORKER_GDB_STEP_THREADS,
@@ -45,6 +45,7 @@ typedef enum worker_gdb_step_t {
     WORKER_GDB_STEP_INSTRUCTIONS, /* from the program counter on */
     WORKER_GDB_STEP_BACKTRACE,
     WORKER_GDB_STEP_FUNCTION, /* the whole function around the program counter */
+    WORKER_GDB_STEP_FRAMES,   /* the backtraces in parts */
     WORKER_GDB_STEPS
 } worker_gdb_step_t;
 
@@ -60,18 +61,20 @@ const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *no
 /** The environment of gdb in the sandbox. */
 const char *const *worker_gdb_environment(void);
 
+/** gdb_frames.py, as it was when this was built. */
+extern const char worker_gdb_frames_script[];
+extern const char worker_gdb_frames_script_end[];
+
 /**
  * Cut gdb's output at the announcements.
  * @param sections  WORKER_GDB_SECTIONS of them, in p, as in worker_gdb_output_t
+ * @return the last step that was announced
  */
-void worker_gdb_split(const char **sections, const char *output, apr_size_t length,
-                      const char *nonce, apr_pool_t *p);
+worker_gdb_step_t worker_gdb_split(const char **sections, const char *output, apr_size_t length,
+                                   const char *nonce, apr_pool_t *p);
 
 /** What gdb complained about, in p, line by line without those that say nothing. */
 const char *worker_gdb_messages(const char *messages, apr_size_t length, apr_pool_t *p);
-
-/** The text in p as valid UTF-8; anything else and all control characters but \n and \t as \xNN. */
-const char *worker_gdb_clean(const char *text, apr_size_t length, apr_pool_t *p);
 
 /**
  * The instructions around the program counter.

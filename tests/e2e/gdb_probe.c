@@ -12,10 +12,11 @@
 #include <unistd.h>
 
 #include "worker/gdb_private.h"
+#include "worker/text.h"
 
-static const char *const section_names[WORKER_GDB_SECTIONS] = { "head",      "threads",
-                                                                "backtrace", "libraries",
-                                                                "registers", "disassembly" };
+static const char *const section_names[WORKER_GDB_SECTIONS] = {
+    "head", "threads", "backtrace", "libraries", "registers", "disassembly", "frames"
+};
 
 static const char *const end_names[] = { "exited", "signalled", "forbidden",
                                          "time",   "memory",    "output" };
@@ -168,8 +169,8 @@ static int run_commands(const options_t *options, apr_pool_t *p)
     if (worker_sandbox_run(&run, &sandbox, &err, p) != APR_SUCCESS) {
         return fail(&err);
     }
-    printf("== output\n%s\n== messages\n%s", worker_gdb_clean(run->output, run->output_length, p),
-           worker_gdb_clean(run->messages, run->messages_length, p));
+    printf("== output\n%s\n== messages\n%s", worker_text_clean(run->output, run->output_length, p),
+           worker_text_clean(run->messages, run->messages_length, p));
     print_end(run, options, p);
     return 0;
 }

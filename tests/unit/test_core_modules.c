@@ -133,6 +133,25 @@ static void modules_are_sorted_by_address(void **state)
     assert_string_equal(module_of(core, 2)->path, "/c");
 }
 
+static void module_at_an_address_is_the_nearest_that_holds_it(void **state)
+{
+    static const worker_module_t modules[] = {
+        { .path = "/a", .start = 0x1000, .end = 0x9000 }, /* with a hole, in which is */
+        { .path = "/b", .start = 0x3000, .end = 0x4000 },
+    };
+    worker_core_t core = { .modules = apr_array_make(*state, 2, sizeof(worker_module_t)) };
+
+    APR_ARRAY_PUSH(core.modules, worker_module_t) = modules[0];
+    APR_ARRAY_PUSH(core.modules, worker_module_t) = modules[1];
+    assert_null(worker_core_module_at(&core, 0xfff));
+    assert_string_equal(worker_core_module_at(&core, 0x1000)->path, "/a");
+    assert_string_equal(worker_core_module_at(&core, 0x3000)->path, "/b");
+    assert_string_equal(worker_core_module_at(&core, 0x3fff)->path, "/b");
+    assert_string_equal(worker_core_module_at(&core, 0x4000)->path, "/a");
+    assert_null(worker_core_module_at(&core, 0x9000));
+    assert_null(worker_core_module_at(&core, UINT64_MAX));
+}
+
 static void program_is_the_module_with_its_program_headers(void **state)
 {
     core_builder_t *builder = core_builder_create_usual(*state);
@@ -356,6 +375,7 @@ int main(void)
         CASE(other_file_between_two_mappings_makes_three_modules),
         CASE(data_file_mapped_again_is_still_one_module),
         CASE(modules_are_sorted_by_address),
+        CASE(module_at_an_address_is_the_nearest_that_holds_it),
         CASE(program_is_the_module_with_its_program_headers),
         CASE(program_headers_in_no_module_leave_the_program_unknown),
         CASE(auxiliary_vector_ends_at_its_end_mark),

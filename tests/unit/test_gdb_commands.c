@@ -114,8 +114,8 @@ static int count_python(const char *const *argv)
 
 static void test_printers_are_optional(void **state)
 {
-    assert_int_equal(count_python(plain_argv(NULL, NULL, false, *state)), 0);
-    assert_int_equal(count_python(plain_argv(NULL, "/usr/share/gcc/python", false, *state)), 1);
+    assert_int_equal(count_python(plain_argv(NULL, NULL, false, *state)), 1);
+    assert_int_equal(count_python(plain_argv(NULL, "/usr/share/gcc/python", false, *state)), 2);
 }
 
 static void test_each_step_is_announced(void **state)
@@ -127,6 +127,57 @@ static void test_each_step_is_announced(void **state)
     assert_true(at > 0);
     assert_string_equal(argv[at - 2], "echo \\n" NONCE ":5\\n");
     assert_string_equal(old[at], "thread apply all -ascending backtrace full");
+}
+
+/* Whatever Python does, all text is there by then. */
+static void test_parts_are_the_last_step(void **state)
+{
+    const char *const *argv = plain_argv("/usr/bin/app", "/printers", true, *state);
+    int last = 0;
+
+    while (argv[last + 1] != NULL) {
+        last++;
+    }
+    assert_string_equal(argv[last - 2], "echo \\n" NONCE ":7\\n");
+    assert_string_equal(argv[last - 1], "-ex");
+    assert_int_equal(strncmp(argv[last], "python MAX_THREADS, ", 20), 0);
+    assert_string_equal(argv[last - 4], "disassemble");
+}
+
+static const char *decode_hex(const char *digits, apr_pool_t *p)
+{
+    size_t length = strspn(digits, "0123456789abcdef") / 2;
+    char *text = apr_pcalloc(p, length + 1);
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        const char pair[] = { digits[2 * i], digits[2 * i + 1], '\0' };
+
+        text[i] = (char)strtol(pair, NULL, 16);
+    }
+    return text;
+}
+
+/* The whole script in one word, with a value for each of its limits. */
+static void test_parts_need_no_file(void **state)
+{
+    const char *const *argv = plain_argv(NULL, NULL, false, *state);
+    const char *const *step = argv;
+    const char *script;
+    const char *digits;
+
+    while (strncmp(*step, "python MAX_", 11) != 0) {
+        step++;
+    }
+    assert_non_null(strstr(*step,
+                           "MAX_THREADS, MAX_FRAMES, MAX_VARIABLES, MAX_TEXT, MAX_BYTES, "
+                           "MAX_SECONDS = 1024, 1024, 256, 4096, 2000000, 10; exec("));
+    digits = strchr(*step, '\'') + 1;
+    assert_string_equal(digits + strspn(digits, "0123456789abcdef"), "').decode())");
+    script = decode_hex(digits, *state);
+    assert_int_equal(strncmp(script, "# SPDX-License-Identifier:", 26), 0);
+    assert_string_equal(script + strlen(script) - 3, "\")\n");
+    assert_true(strlen(*step) < 128 * 1024); /* of one argument: execve(2) */
 }
 
 /* --- its files ---------------------------------------------------------------------------------
@@ -189,9 +240,9 @@ static void test_files_of_this_machine(void **state)
 /* --- what it says ------------------------------------------------------------------------------
  */
 
-static void split(const char **sections, const char *output, apr_pool_t *p)
+static worker_gdb_step_t split(const char **sections, const char *output, apr_pool_t *p)
 {
-    worker_gdb_split(sections, output, strlen(output), NONCE, p);
+    return worker_gdb_split(sections, output, strlen(output), NONCE, p);
 }
 
 static void test_split(void **state)
@@ -200,7 +251,8 @@ static void test_split(void **state)
 
     split(sections,
           "Core was generated\n\n" NONCE ":1\n* 1 thread\n\n" NONCE ":2\nlibraries\n\n" NONCE
-          ":3\n\n" NONCE ":4\n=> 0x0:\tret\n\n" NONCE ":5\n#0 main\n#1 start\n\n" NONCE ":6\n",
+          ":3\n\n" NONCE ":4\n=> 0x0:\tret\n\n" NONCE ":5\n#0 main\n#1 start\n\n" NONCE
+          ":6\n\n" NONCE ":7\n{}\n",
           *state);
     assert_string_equal(sections[WORKER_GDB_HEAD], "Core was generated\n");
     assert_string_equal(sections[WORKER_GDB_THREADS], "* 1 thread\n");
@@ -208,6 +260,17 @@ static void test_split(void **state)
     assert_string_equal(sections[WORKER_GDB_REGISTERS], "");
     assert_string_equal(sections[WORKER_GDB_DISASSEMBLY], "=> 0x0:\tret\n");
     assert_string_equal(sections[WORKER_GDB_BACKTRACE], "#0 main\n#1 start\n");
+    assert_string_equal(sections[WORKER_GDB_FRAMES], "{}\n");
+}
+
+static void test_the_last_step_is_told(void **state)
+{
+    const char *sections[WORKER_GDB_SECTIONS];
+
+    assert_int_equal(split(sections, "", *state), WORKER_GDB_STEP_HEAD);
+    assert_int_equal(split(sections, NONCE ":5\n#0 main\n", *state), WORKER_GDB_STEP_BACKTRACE);
+    assert_int_equal(split(sections, NONCE ":5\n" NONCE ":6\n", *state), WORKER_GDB_STEP_FUNCTION);
+    assert_int_equal(split(sections, NONCE ":5\n" NONCE ":8\n", *state), WORKER_GDB_STEP_BACKTRACE);
 }
 
 /* Killed in the middle, or with announcements that only look like ours. */
@@ -227,33 +290,6 @@ static void test_split_of_broken_output(void **state)
     assert_string_equal(sections[WORKER_GDB_HEAD], NONCE ":9\n" NONCE ":1x" NONCE ":\n");
     split(sections, "fedcba9876543210:5\n#0 forged\n", *state);
     assert_string_equal(sections[WORKER_GDB_BACKTRACE], "");
-}
-
-static void test_clean(void **state)
-{
-    static const struct {
-        const char *text;
-        apr_size_t length;
-        const char *clean;
-    } rows[] = {
-        { "plain\ttext\n", 11, "plain\ttext\n" },
-        { "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b", 15,
-          "na\xc3\xafve \xe2\x82\xac \xf0\x9f\x90\x9b" },
-        { "\x1b[31mred\r\x7f", 10, "\\x1b[31mred\\x0d\\x7f" },
-        { "a\0b", 3, "a\\x00b" },
-        { "\xff\xfe", 2, "\\xff\\xfe" },
-        { "\xc3", 1, "\\xc3" },                            /* cut */
-        { "\xc0\xaf", 2, "\\xc0\\xaf" },                   /* overlong */
-        { "\xe0\x80\xaf", 3, "\\xe0\\x80\\xaf" },          /* overlong */
-        { "\xed\xa0\x80", 3, "\\xed\\xa0\\x80" },          /* surrogate */
-        { "\xf4\x90\x80\x80", 4, "\\xf4\\x90\\x80\\x80" }, /* beyond U+10FFFF */
-        { "\xc2\x9b", 2, "\\xc2\\x9b" },                   /* CSI as one character */
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        assert_string_equal(worker_gdb_clean(rows[i].text, rows[i].length, *state), rows[i].clean);
-    }
 }
 
 static void test_messages(void **state)
@@ -347,12 +383,14 @@ int main(void)
         cmocka_unit_test(test_program_may_be_unknown),
         cmocka_unit_test(test_printers_are_optional),
         cmocka_unit_test(test_each_step_is_announced),
+        cmocka_unit_test(test_parts_are_the_last_step),
+        cmocka_unit_test(test_parts_need_no_file),
         cmocka_unit_test(test_library_list),
         cmocka_unit_test(test_python_version),
         cmocka_unit_test(test_files_of_this_machine),
         cmocka_unit_test(test_split),
+        cmocka_unit_test(test_the_last_step_is_told),
         cmocka_unit_test(test_split_of_broken_output),
-        cmocka_unit_test(test_clean),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_disassembly_of_a_function),
         cmocka_unit_test(test_disassembly_without_a_function),
