@@ -87,6 +87,15 @@ static const char *describe_package(const worker_module_t *program, apr_pool_t *
                         program->package_arch != NULL ? program->package_arch : "");
 }
 
+static const char *describe_system(const worker_claims_t *claims, const worker_module_t *program,
+                                   apr_pool_t *p)
+{
+    if (claims->os_release != NULL || program == NULL || program->package_os_cpe == NULL) {
+        return claims->os_release;
+    }
+    return apr_pstrcat(p, program->package_os_cpe, " (says its package note)", NULL);
+}
+
 static void add_crash(report_t *report, const worker_core_t *core, const worker_claims_t *claims)
 {
     apr_pool_t *p = report->pool;
@@ -99,7 +108,7 @@ static void add_crash(report_t *report, const worker_core_t *core, const worker_
     add_fact(report, "Command", core->arguments);
     add_fact(report, "Package", claims->package);
     add_fact(report, "Package note", describe_package(core->program, p));
-    add_fact(report, "System", claims->os_release);
+    add_fact(report, "System", describe_system(claims, core->program, p));
     add_fact(report, "Architecture", core->arch);
     add_fact(report, "Process", core->pid > 0 ? apr_itoa(p, core->pid) : NULL);
     add_fact(report, "Threads", apr_psprintf(p, "%u", core->thread_count));
@@ -172,19 +181,6 @@ static void add_code(report_t *report, const apr_array_header_t *resolved,
     add_section(report, "Code around the crash", text);
 }
 
-static const worker_resolved_t *find_resolved(const apr_array_header_t *resolved,
-                                              const worker_module_t *module)
-{
-    int i;
-
-    for (i = 0; i < resolved->nelts; i++) {
-        if (APR_ARRAY_IDX(resolved, i, worker_resolved_t).module == module) {
-            return &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
-        }
-    }
-    return NULL;
-}
-
 static const char *describe_found(const worker_resolved_t *resolved, apr_pool_t *p)
 {
     const char *executable = resolved->executable != NULL ? "executable" : "executable MISSING";
@@ -209,7 +205,7 @@ static void add_files(report_t *report, const worker_core_t *core,
     add_heading(report, "Files of the process");
     for (i = 0; i < core->modules->nelts; i++) {
         const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
-        const worker_resolved_t *found = find_resolved(resolved, module);
+        const worker_resolved_t *found = worker_resolved_of(resolved, module);
         const char *state = "no build-id in the core: not looked for";
 
         if (!module->is_elf) {

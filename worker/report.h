@@ -6,15 +6,9 @@
 
 #include <apr_pools.h>
 
+#include "worker/claims.h"
 #include "worker/core.h"
 #include "worker/debugger_gdb.h"
-
-/** What the upload says about itself; NULL for what it does not. Untrusted, printable. */
-typedef struct worker_claims_t {
-    const char *executable;
-    const char *package;
-    const char *os_release;
-} worker_claims_t;
 
 /**
  * The whole report.

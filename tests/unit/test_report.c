@@ -206,6 +206,20 @@ static void the_package_note_is_told_as_a_claim(void **state)
     expect_text(scene, "Package note crasher 1-1 x86_64 (says its package note)\n");
 }
 
+/* A bare core: there is nobody else to ask. */
+static void the_system_is_the_uploads_or_that_of_the_package_note(void **state)
+{
+    scene_t *scene = make_scene(state);
+
+    expect_no_text(scene, "System ");
+    APR_ARRAY_IDX(scene->core.modules, 0, worker_module_t).package_os_cpe =
+        "cpe:/o:fedoraproject:fedora:40";
+    expect_text(scene, "System       cpe:/o:fedoraproject:fedora:40 (says its package note)\n");
+    scene->claims.os_release = "Fedora 36";
+    expect_text(scene, "System       Fedora 36\n");
+    expect_no_text(scene, "cpe:");
+}
+
 /* --- The signal ---------------------------------------------------------------------------- */
 
 static void a_signal_has_number_and_name(void **state)
@@ -379,6 +393,7 @@ int main(void)
         TEST(nothing_is_told_of_what_is_unknown),
         TEST(a_truncated_core_is_told),
         TEST(the_package_note_is_told_as_a_claim),
+        TEST(the_system_is_the_uploads_or_that_of_the_package_note),
         TEST(a_signal_has_number_and_name),
         TEST(a_signal_without_a_name_is_told),
         TEST(a_core_of_a_live_process_has_none),

@@ -138,3 +138,16 @@ apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_conf
     }
     return all;
 }
+
+const worker_resolved_t *worker_resolved_of(const apr_array_header_t *resolved,
+                                            const worker_module_t *module)
+{
+    int i;
+
+    for (i = 0; i < resolved->nelts; i++) {
+        if (APR_ARRAY_IDX(resolved, i, worker_resolved_t).module == module) {
+            return &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
+        }
+    }
+    return NULL;
+}

@@ -43,4 +43,8 @@ apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_conf
                                    const worker_chain_t *chain, worker_missing_fn missing,
                                    void *baton, apr_pool_t *p);
 
+/** What was found for a module; NULL when it was not looked for. */
+const worker_resolved_t *worker_resolved_of(const apr_array_header_t *resolved,
+                                            const worker_module_t *module);
+
 #endif
