@@ -5,25 +5,30 @@
 
 #include <apr_escape.h>
 #include <apr_strings.h>
-#include <apr_time.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+#include "lib/facts.h"
 #include "lib/fs.h"
 #include "lib/id.h"
 #include "lib/spool.h"
+#include "worker/claims.h"
 #include "worker/core.h"
 #include "worker/debugger_gdb.h"
 #include "worker/environment/environment.h"
+#include "worker/exploitable.h"
+#include "worker/findings.h"
+#include "worker/frames.h"
+#include "worker/publish.h"
 #include "worker/report.h"
 
 #define CORE_NAME       "coredump"
-#define CLAIM_MAX       (100 * 1024) /* bytes read of a small file of the upload */
-#define CLAIM_SHOWN     200          /* bytes of its first line that are shown */
 #define SANDBOX_CPU_S   3600
 #define SANDBOX_FILE    (INT64_C(16) * 1024 * 1024)
 #define SANDBOX_MESSAGE (INT64_C(1024) * 1024)
@@ -41,51 +46,41 @@ typedef struct run_t {
     worker_environment_t *environment;
     worker_cgroup_t *cgroup;
     worker_gdb_output_t *gdb;
-    const char *report;
+    retrace_facts_t *facts;
+    worker_results_t results;
     retrace_error_t err; /* why the task fails */
     apr_pool_t *pool;
 } run_t;
 
 typedef struct stage_t {
     retrace_task_stage_t code;
+    retrace_timing_t timing;
     const char *name;
     apr_status_t (*run)(run_t *run);
 } stage_t;
 
 /* --- Analyse ------------------------------------------------------------------------------- */
 
-/* The first line of a small file of the upload, fit to be shown. */
-static const char *read_claim(run_t *run, const char *name)
+static apr_status_t open_core(int *pfd, run_t *run)
 {
-    const char *text = NULL;
-    char *line;
-    char *at;
+    struct stat status;
+    apr_status_t rv;
+    int fd;
 
-    if (retrace_fs_read(&text, NULL, run->crash, name, CLAIM_MAX, NULL, run->pool) != APR_SUCCESS) {
-        return NULL;
+    rv = retrace_fs_open_dir(&run->crash, run->task, RETRACE_DIR_CRASH, &run->err);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    line = apr_pstrmemdup(run->pool, text, strcspn(text, "\n"));
-    if (strlen(line) > CLAIM_SHOWN) {
-        line[CLAIM_SHOWN] = '\0';
+    worker_claims_read(&run->claims, run->crash, run->pool);
+    fd = openat(run->crash, CORE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return retrace_fail(&run->err, errno, "open the core");
     }
-    for (at = line; *at != '\0'; at++) {
-        if (*at < 0x20 || *at > 0x7e) {
-            *at = '?';
-        }
+    if (fstat(fd, &status) == 0) {
+        run->facts->core_bytes = status.st_size;
     }
-    return line;
-}
-
-static apr_status_t open_crash(run_t *run)
-{
-    apr_status_t rv = retrace_fs_open_dir(&run->crash, run->task, RETRACE_DIR_CRASH, &run->err);
-
-    if (rv == APR_SUCCESS) {
-        run->claims.executable = read_claim(run, "executable");
-        run->claims.package = read_claim(run, "package");
-        run->claims.os_release = read_claim(run, "os_release");
-    }
-    return rv;
+    *pfd = fd;
+    return APR_SUCCESS;
 }
 
 static void log_core(const run_t *run)
@@ -103,18 +98,14 @@ static void log_core(const run_t *run)
 
 static apr_status_t analyse(run_t *run)
 {
-    apr_status_t rv = open_crash(run);
-    int fd;
+    int fd = -1;
+    apr_status_t rv = open_core(&fd, run);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS) {
+        rv = worker_core_read(&run->core, fd, &run->err, run->pool);
+        (void)close(fd);
     }
-    fd = openat(run->crash, CORE_NAME, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0) {
-        return retrace_fail(&run->err, errno, "open the core");
-    }
-    rv = worker_core_read(&run->core, fd, &run->err, run->pool);
-    (void)close(fd);
+    worker_findings_name(run->facts, &run->claims, run->core, run->pool);
     if (rv == APR_SUCCESS) {
         log_core(run);
     }
@@ -123,11 +114,12 @@ static apr_status_t analyse(run_t *run)
 
 /* --- Environment --------------------------------------------------------------------------- */
 
-static void log_missing(void *baton, const worker_module_t *module, worker_file_kind_t kind,
-                        const char *build_id, const char *reason)
+static void take_missing(void *baton, const worker_module_t *module, worker_file_kind_t kind,
+                         const char *build_id, const char *reason)
 {
     const run_t *run = baton;
 
+    worker_findings_add_missing(run->facts, module, kind, build_id, run->pool);
     retrace_spool_log(run->task, 'W', "Not found: %s with build-id %s of %s (%s)",
                       worker_file_kind_name(kind), build_id,
                       apr_pescape_echo(run->pool, module->path, 0), reason);
@@ -149,10 +141,16 @@ static void log_unknown_modules(const run_t *run)
 
 static apr_status_t prepare(run_t *run)
 {
+    apr_status_t rv;
+
     run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);
     log_unknown_modules(run);
-    return run->kind->prepare(&run->environment, run->core, run->config, log_missing, run,
-                              &run->err, run->pool);
+    rv = run->kind->prepare(&run->environment, run->core, run->config, take_missing, run, &run->err,
+                            run->pool);
+    if (rv == APR_SUCCESS) {
+        worker_findings_count(run->facts, run->environment->resolved);
+    }
+    return rv;
 }
 
 /* --- Debugger ------------------------------------------------------------------------------ */
@@ -197,18 +195,23 @@ static void log_messages(const run_t *run)
     }
 }
 
+/* The backtrace is the purpose: what ends gdb behind it costs only what would have come. */
 static apr_status_t judge(run_t *run, const worker_sandbox_limits_t *limits)
 {
     const worker_sandbox_result_t *end = run->gdb->run;
+    const char *reason = worker_sandbox_end_text(end, limits, "gdb", run->pool);
 
     log_messages(run);
-    if (end->end != WORKER_SANDBOX_EXITED) {
-        return retrace_fail(&run->err, APR_EGENERAL, "%s",
-                            worker_sandbox_end_text(end, limits, "gdb", run->pool));
+    if (end->end != WORKER_SANDBOX_EXITED && !run->gdb->is_complete) {
+        return retrace_fail(&run->err, APR_EGENERAL, "%s", reason);
     }
     if (run->gdb->sections[WORKER_GDB_BACKTRACE][0] == '\0') {
         return retrace_fail(&run->err, APR_EGENERAL, "gdb ended with code %d and no backtrace",
                             end->exit_code);
+    }
+    if (end->end != WORKER_SANDBOX_EXITED) {
+        retrace_spool_log(run->task, 'W', "Not all that is told beside the backtrace is there: %s",
+                          reason);
     }
     return APR_SUCCESS;
 }
@@ -256,36 +259,58 @@ static apr_status_t debug(run_t *run)
     return rv == APR_SUCCESS ? judge(run, &plan.limits) : rv;
 }
 
+/* --- Report -------------------------------------------------------------------------------- */
+
+static void take_frames(run_t *run)
+{
+    const char *json = run->gdb->sections[WORKER_GDB_FRAMES];
+    retrace_error_t err;
+
+    if (json[0] == '\0') {
+        retrace_spool_log(run->task, 'I', "gdb gave no backtrace in parts");
+    }
+    else if (worker_frames(&run->results.frames, json, run->core, run->facts, &err, run->pool)
+             != APR_SUCCESS) {
+        retrace_spool_log(run->task, 'W', "The backtrace in parts is dropped: %s", err.text);
+    }
+}
+
 static apr_status_t compose(run_t *run)
 {
-    run->report =
-        worker_report(run->core, &run->claims, run->environment->resolved, run->gdb, run->pool);
-    if (strlen(run->report) > RETRACE_BACKTRACE_MAX) {
+    const apr_array_header_t *resolved = run->environment->resolved;
+    const char *report = worker_report(run->core, &run->claims, resolved, run->gdb, run->pool);
+
+    if (strlen(report) > RETRACE_BACKTRACE_MAX) {
         return retrace_fail(&run->err, APR_EGENERAL, "the backtrace is longer than %d MB",
                             RETRACE_BACKTRACE_MAX / (1024 * 1024));
     }
+    take_frames(run);
+    run->results.exploitable = worker_exploitable(run->core, resolved, run->gdb, run->pool);
+    run->results.report = report;
     return APR_SUCCESS;
 }
 
 /* --- The order ----------------------------------------------------------------------------- */
 
 static const stage_t stages[] = {
-    { RETRACE_STAGE_ANALYZE, "Read the core", analyse },
-    { RETRACE_STAGE_ENVIRONMENT, "Find the files", prepare },
-    { RETRACE_STAGE_BACKTRACE, "Run gdb", debug },
-    { RETRACE_STAGE_FINISHING, "Compose the report", compose },
+    { RETRACE_STAGE_ANALYZE, RETRACE_TIMING_ANALYZE, "Read the core", analyse },
+    { RETRACE_STAGE_ENVIRONMENT, RETRACE_TIMING_ENVIRONMENT, "Find the files", prepare },
+    { RETRACE_STAGE_BACKTRACE, RETRACE_TIMING_DEBUGGER, "Run gdb", debug },
+    { RETRACE_STAGE_FINISHING, RETRACE_TIMING_REPORT, "Compose the report", compose },
 };
 
 static apr_status_t run_stage(run_t *run, const stage_t *stage)
 {
-    apr_time_t start = apr_time_now();
+    int64_t start = retrace_clock_ms();
+    int64_t took;
     apr_status_t rv;
 
     (void)retrace_spool_set_stage(run->task, stage->code, NULL);
     rv = stage->run(run);
+    took = retrace_clock_ms() - start;
+    run->facts->timing_ms[stage->timing] = took;
     retrace_spool_log(
-        run->task, rv == APR_SUCCESS ? 'I' : 'E', "%s: %ld ms%s%s", stage->name,
-        (long)apr_time_as_msec(apr_time_now() - start),
+        run->task, rv == APR_SUCCESS ? 'I' : 'E', "%s: %ld ms%s%s", stage->name, (long)took,
         rv == APR_SUCCESS ? "" : ", failed: ", rv == APR_SUCCESS ? "" : run->err.text);
     return rv;
 }
@@ -314,21 +339,8 @@ static void tidy(run_t *run)
     }
 }
 
-/* The answer first, then the cleaning up: nobody waits for the latter. */
-static apr_status_t publish(run_t *run, apr_status_t outcome, retrace_error_t *err)
-{
-    const char *reason =
-        outcome == APR_SUCCESS ? "Retrace job finished successfully" : run->err.text;
-    apr_status_t rv =
-        retrace_spool_finish(run->task, outcome == APR_SUCCESS ? run->report : NULL,
-                             outcome == APR_SUCCESS ? strlen(run->report) : 0, reason, err);
-
-    return rv == APR_SUCCESS ? retrace_spool_clean(run->task, err, run->pool) : rv;
-}
-
 static apr_status_t run_locked(run_t *run, retrace_error_t *err)
 {
-    apr_status_t outcome;
     apr_status_t rv;
 
     if (retrace_fs_exists(run->task, RETRACE_FILE_FINISHED)) {
@@ -336,8 +348,10 @@ static apr_status_t run_locked(run_t *run, retrace_error_t *err)
     }
     (void)retrace_spool_write_number(run->task, RETRACE_FILE_STARTED, (apr_int64_t)time(NULL),
                                      NULL);
-    outcome = run_stages(run);
-    rv = publish(run, outcome, err);
+    run->facts = retrace_facts_make(run->pool);
+    run->results.facts = run->facts;
+    (void)run_stages(run); /* what failed, and why, is in run->err; then there is no report */
+    rv = worker_publish(run->task, &run->results, run->err.text, err, run->pool);
     tidy(run);
     return rv;
 }

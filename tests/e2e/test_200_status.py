@@ -279,7 +279,8 @@ class TestFiles:
             "lock": "f 0600", "results": "d 2750",
             **{name: "f 0640" for name in ("password", "type", "status", "retrace_log",
                                            "retrace_backtrace", "started_time",
-                                           "finished_time")}}
+                                           "finished_time", "facts", "results/backtrace.json",
+                                           "results/exploitable")}}
 
     def test_200_051_of_a_failed_task(self, env, failed):
         names = {path.name for path in env.task_file(failed).iterdir()}
