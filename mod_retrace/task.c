@@ -139,7 +139,9 @@ void mr_task_wake_dispatcher(request_rec *r, const mr_task_t *task)
     mr_helper_t *helper = NULL;
     retrace_error_t err;
 
-    if (!heartbeat_is_stale(task->root) || !may_start_now(&server->child, apr_time_now())) {
+    /* A managed task waits for an admin, not for a dispatcher. */
+    if (mr_task_state(task) == RETRACE_TASK_WAITING || !heartbeat_is_stale(task->root)
+        || !may_start_now(&server->child, apr_time_now())) {
         return;
     }
     if (mr_helper_start(&helper, server, "start", task->id, false, &err, r->pool) != APR_SUCCESS) {
