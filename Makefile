@@ -19,6 +19,7 @@ CACHEDIR   ?= /var/cache/retrace-server/buildid
 CONFIG     ?= $(SYSCONFDIR)/retrace-server.conf
 LOCATION   ?= /retrace/
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
 SYSUSERSDIR ?= $(PREFIX)/lib/sysusers.d
 OWNER      ?= retrace
@@ -49,6 +50,7 @@ LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
 WORKER_SRC  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
+TASK_SRC    := $(filter-out helpers/task/main.c,$(wildcard helpers/task/*.c))
 MODULE_SRC  := $(wildcard mod_retrace/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
@@ -59,17 +61,19 @@ LIB_LIBS    := -lcrypto $(APR_LIBS)
 WORKER_LIBS := -lseccomp -ljansson
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
+TASK_LIBS   := -lcurl -ljansson -larchive
 MODULE_LIBS := -ljansson
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
-            $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit
+            $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit \
+            $(B)/retrace-server-task
 
 .PHONY: all lib module helpers worker help
 all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 
 lib: $(B)/libretrace.a
 module: $(B)/mod_retrace.so
-helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config
+helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task
 worker: $(B)/retrace-server-worker $(B)/retrace-ingest
 
 $(B)/%.o: %.c
@@ -84,6 +88,7 @@ $(B)/libretrace.a: $(call obj,$(LIB_SRC))
 $(B)/libworker.a: $(call obj,$(WORKER_SRC))
 $(B)/libingest.a: $(call obj,$(INGEST_SRC))
 $(B)/libdispatch.a: $(call obj,$(DISPATCH_SRC))
+$(B)/libtask.a: $(call obj,$(TASK_SRC))
 $(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -136,6 +141,10 @@ $(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
 
+$(B)/retrace-server-task: $(B)/helpers/task/main.o $(B)/libtask.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(TASK_LIBS) $(LIB_LIBS)
+
 $(B)/retrace-task-edit: $(B)/helpers/task_edit.o $(B)/helpers/task_key.o $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
@@ -165,8 +174,9 @@ UNIT_BIN     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 # Of the module: what needs nothing of httpd but its headers.
 MODULE_PURE  := mod_retrace/limiter.c mod_retrace/query.c
-TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libretrace.a
-TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS)) $(LIB_LIBS)
+TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libtask.a \
+                $(B)/libretrace.a
+TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS) $(TASK_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 
@@ -246,7 +256,7 @@ serve: ## a private server until Ctrl-C: LISTEN=addr:port DIR=place CONF=options
 
 # --- Installing --------------------------------------------------------------------------------------
 INSTALL := install
-MAN     := $(wildcard helpers/*.8 helpers/*/*.8 worker/*.8 worker/*/*.8 mod_retrace/*.8 conf.d/*.5)
+MAN     := $(wildcard helpers/*/*.1 helpers/*.8 helpers/*/*.8 worker/*.8 worker/*/*.8 mod_retrace/*.8 conf.d/*.5)
 # LimitRequestBody of the shipped file: MaxPackedSize's default and 1 MB.
 LIMIT   := 53477376
 
@@ -275,11 +285,15 @@ endef
 .PHONY: install
 install: all ## put everything in its place below DESTDIR
 	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(HTTPD_MODULES) $(DESTDIR)$(PREFIX)/bin \
-	    $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man5 $(DESTDIR)$(MANDIR)/man8
+	    $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR)
 	$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 0644 $(B)/mod_retrace.so $(DESTDIR)$(HTTPD_MODULES)
 	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-worker $(DESTDIR)$(PREFIX)/bin/retrace-server-worker
 	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-config $(DESTDIR)$(PREFIX)/sbin/retrace-server-config
+	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-task $(DESTDIR)$(PREFIX)/bin/retrace-server-task
+	$(INSTALL) -m 0644 helpers/task/retrace-server-task.bash $(DESTDIR)$(COMPLETIONDIR)/retrace-server-task
+	$(INSTALL) -m 0644 $(filter %.1,$(MAN)) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 $(filter %.5,$(MAN)) $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 $(filter %.8,$(MAN)) $(DESTDIR)$(MANDIR)/man8
 	$(call install_config,conf.d/retrace-server.conf,$(CONFIG))
@@ -293,7 +307,7 @@ install: all ## put everything in its place below DESTDIR
 
 # --- Upkeep ------------------------------------------------------------------------------------------
 SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
-           helpers/dispatch/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
+           helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
 bench: all ## figures: upload, latency, memory, status requests, whole retrace
 	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/bench/bench.py

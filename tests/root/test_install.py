@@ -16,7 +16,7 @@ from server import make_values  # noqa: E402
 LAYOUTS = {"debian": ("usr/lib/apache2/modules", "etc/apache2/conf-available"),
            "fedora": ("usr/lib64/httpd/modules", "etc/httpd/conf.d")}
 PROGRAMS = {"retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-server-config",
-            "retrace-server-worker", "retrace-task-edit"}
+            "retrace-server-task", "retrace-server-worker", "retrace-task-edit"}
 
 
 def install(destination, distro):
@@ -51,7 +51,10 @@ def test_everything_is_in_its_place(tmp_path, distro):
     assert facts(tmp_path / "etc/retrace-server.conf") == ("0o644", "root", "root")
     assert (tmp_path / confdir / "retrace.conf").is_file()
     assert (tmp_path / "usr/share/man/man8/retrace-helper.8").is_file()
-    assert (tmp_path / "usr/bin/retrace-server-worker").resolve().parent == libexec.resolve()
+    assert (tmp_path / "usr/share/man/man1/retrace-server-task.1").is_file()
+    assert (tmp_path / "usr/share/bash-completion/completions/retrace-server-task").is_file()
+    for program in ("retrace-server-task", "retrace-server-worker"):
+        assert (tmp_path / "usr/bin" / program).resolve() == (libexec / program).resolve()
 
 
 def test_the_helper_gets_exactly_cap_setgid(tmp_path):

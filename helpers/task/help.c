@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What --help prints. */
+#include "helpers/task/options.h"
+
+const char *task_options_help(void)
+{
+    return "usage: retrace-server-task [OPTION]... COMMAND ARGUMENT\n"
+           "\n"
+           "  create SOURCE   send a crash; prints the task's id and password\n"
+           "  batch SOURCE    send it, wait, print the backtrace\n"
+           "  status ID       state of a task\n"
+           "  backtrace ID    its result\n"
+           "  log ID          its log\n"
+           "  cancel ID       end it\n"
+           "  delete ID       remove it\n"
+           "\n"
+           "SOURCE is a core file (plain, .gz, .xz, .zst, .lz4), a problem directory of ABRT, or\n"
+           "coredumpctl:MATCH.\n"
+           "\n"
+           "  -s, --server URL         https://localhost/, or RETRACE_SERVER_URL\n"
+           "  -k, --insecure           do not check the server's certificate\n"
+           "      --cacert FILE        certificates to check it with\n"
+           "  -p, --password PASSWORD  of the task; others can see it\n"
+           "      --password-file FILE\n"
+           "  -o, --output FILE        instead of standard output\n"
+           "  -t, --type N             type of the task, 0 to 4\n"
+           "      --package NAME       what is said of the crash\n"
+           "      --executable PATH\n"
+           "      --os-release TEXT\n"
+           "      --delay SECONDS      between two looks at the state; 10\n"
+           "      --timeout SECONDS    without any byte from the server\n"
+           "      --no-sync            do not ask for the answer on the same connection\n"
+           "      --json\n"
+           "  -q, --quiet\n"
+           "  -v, --verbose\n"
+           "      --help\n"
+           "      --version\n"
+           "\n"
+           "The password of a task may also be in RETRACE_TASK_PASSWORD.\n";
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See plan.h. */
+#include "helpers/task/plan.h"
+
+#include <string.h>
+
+#include "helpers/task/exit.h"
+
+#define MIB (INT64_C(1024) * 1024)
+
+static const char *const core_names[TASK_PACKINGS] = {
+    [TASK_PACKING_NONE] = "coredump",    [TASK_PACKING_GZIP] = "coredump.gz",
+    [TASK_PACKING_XZ] = "coredump.xz",   [TASK_PACKING_ZSTD] = "coredump.zst",
+    [TASK_PACKING_LZ4] = "coredump.lz4",
+};
+
+static int64_t bytes_of(int64_t megabytes)
+{
+    return megabytes < 0 ? -1 : megabytes * MIB;
+}
+
+/* A bare core saves the packing, as long as it is small enough as it is. */
+static bool goes_bare(const task_settings_t *settings, const task_source_t *source,
+                      int64_t max_packed)
+{
+    return TASK_HAS(settings->formats, TASK_FORMAT_CORE) && task_source_is_bare(source)
+        && source->packing == TASK_PACKING_NONE
+        && (max_packed < 0 || source->core_bytes <= max_packed);
+}
+
+static apr_status_t choose_format(task_plan_t *plan, const task_settings_t *settings,
+                                  const task_source_t *source, retrace_error_t *err)
+{
+    int format;
+
+    if (goes_bare(settings, source, plan->max_packed)) {
+        plan->format = TASK_FORMAT_CORE;
+        return APR_SUCCESS;
+    }
+    for (format = 0; format < TASK_FORMATS; format++) {
+        if (format != TASK_FORMAT_CORE && TASK_HAS(settings->formats, format)) {
+            plan->format = (task_format_t)format;
+            return APR_SUCCESS;
+        }
+    }
+    return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                        "the server takes none of the formats that this program can send");
+}
+
+apr_status_t task_plan_check_sizes(const task_plan_t *plan, const task_source_t *source,
+                                   retrace_error_t *err)
+{
+    int64_t bytes = source->core_bytes;
+    int i;
+
+    for (i = 0; i < TASK_MEMBERS; i++) {
+        bytes += source->members[i] != NULL ? (int64_t)strlen(source->members[i]) : 0;
+    }
+    if (plan->max_unpacked >= 0 && bytes > plan->max_unpacked) {
+        return retrace_fail(err, TASK_STATUS(TASK_EXIT_SOURCE),
+                            "the crash is of %" APR_INT64_T_FMT
+                            " bytes, the server takes at most %" APR_INT64_T_FMT " MB",
+                            bytes, plan->max_unpacked / MIB);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t task_plan_make(task_plan_t *plan, const task_settings_t *settings,
+                            const task_source_t *source, retrace_error_t *err)
+{
+    task_plan_t made = { .max_packed = bytes_of(settings->max_packed_mb),
+                         .max_unpacked = bytes_of(settings->max_unpacked_mb) };
+    apr_status_t rv;
+
+    if (task_settings_is_full(settings)) {
+        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                            "the server is fully occupied: %" APR_INT64_T_FMT
+                            " tasks run, try again later",
+                            settings->running_tasks);
+    }
+    rv = choose_format(&made, settings, source, err);
+    if (rv == APR_SUCCESS) {
+        rv = task_plan_check_sizes(&made, source, err);
+    }
+    if (rv == APR_SUCCESS) {
+        /* Who takes zstd is new enough to take packed cores as well. */
+        made.unpack =
+            source->packing != TASK_PACKING_NONE && !TASK_HAS(settings->formats, TASK_FORMAT_ZSTD);
+        made.name = core_names[made.unpack ? TASK_PACKING_NONE : source->packing];
+        *plan = made;
+    }
+    return rv;
+}

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See process.h. */
+#include "helpers/task/process.h"
+
+#include <apr_strings.h>
+#include <apr_time.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+typedef struct keeper_t {
+    char *text;
+    apr_size_t used;
+} keeper_t;
+
+static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes,
+                   const task_process_t *process, int pipe_end)
+{
+    sigset_t none;
+    sigset_t pipes;
+    int code = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+
+    sigemptyset(&none);
+    sigemptyset(&pipes);
+    sigaddset(&pipes, SIGPIPE);
+    if (code == 0 && process->out >= 0) {
+        code = posix_spawn_file_actions_adddup2(actions, process->out, STDOUT_FILENO);
+    }
+    if (code == 0) {
+        code = posix_spawn_file_actions_adddup2(actions, pipe_end,
+                                                process->out >= 0 ? STDERR_FILENO : STDOUT_FILENO);
+    }
+    if (code == 0) {
+        code = posix_spawnattr_setsigmask(attributes, &none);
+    }
+    if (code == 0) {
+        code = posix_spawnattr_setsigdefault(attributes, &pipes);
+    }
+    if (code == 0) {
+        code = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    }
+    return code;
+}
+
+static apr_status_t start(pid_t *ppid, const task_process_t *process, int pipe_end,
+                          retrace_error_t *err)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    int code;
+
+    if (posix_spawn_file_actions_init(&actions) != 0) {
+        return retrace_fail(err, APR_ENOMEM, "start %s", process->argv[0]);
+    }
+    if (posix_spawnattr_init(&attributes) != 0) {
+        posix_spawn_file_actions_destroy(&actions);
+        return retrace_fail(err, APR_ENOMEM, "start %s", process->argv[0]);
+    }
+    code = prepare(&actions, &attributes, process, pipe_end);
+    if (code == 0) {
+        /* posix_spawnp changes neither the texts nor the array. */
+        code = posix_spawnp(ppid, process->argv[0], &actions, &attributes,
+                            (char *const *)(intptr_t)process->argv, environ);
+    }
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    return code == 0 ? APR_SUCCESS : retrace_fail(err, code, "start %s", process->argv[0]);
+}
+
+/* Until the other end is closed. @return APR_TIMEUP when that takes too long */
+static apr_status_t keep(keeper_t *keeper, int fd, int64_t max_ms)
+{
+    apr_time_t deadline = apr_time_now() + max_ms * 1000;
+    struct pollfd source = { .fd = fd, .events = POLLIN };
+    char dropped[4096];
+
+    for (;;) {
+        int64_t left_ms = (deadline - apr_time_now()) / 1000;
+        apr_size_t room = TASK_OUTPUT_MAX - keeper->used;
+        ssize_t got;
+
+        if (left_ms <= 0 || poll(&source, 1, (int)left_ms) <= 0) {
+            return APR_TIMEUP;
+        }
+        got = room > 0 ? read(fd, keeper->text + keeper->used, room)
+                       : read(fd, dropped, sizeof(dropped));
+        if (got <= 0) {
+            return APR_SUCCESS;
+        }
+        keeper->used += room > 0 ? (apr_size_t)got : 0;
+    }
+}
+
+static apr_status_t finish(pid_t pid, apr_status_t rv, const char *name, retrace_error_t *err)
+{
+    int status = 0;
+
+    if (rv != APR_SUCCESS) {
+        (void)kill(pid, SIGKILL);
+    }
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (rv != APR_SUCCESS) {
+        return retrace_fail(err, rv, "%s took too long", name);
+    }
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        return retrace_fail(err, APR_EGENERAL, "%s failed", name);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t task_process_run(const char **pkept, const task_process_t *process,
+                              retrace_error_t *err, apr_pool_t *p)
+{
+    keeper_t keeper = { .text = apr_palloc(p, TASK_OUTPUT_MAX + 1) };
+    int ends[2];
+    pid_t pid = -1;
+    apr_status_t rv;
+
+    if (pipe2(ends, O_CLOEXEC) != 0) {
+        return retrace_fail(err, errno, "start %s", process->argv[0]);
+    }
+    rv = start(&pid, process, ends[1], err);
+    (void)close(ends[1]);
+    if (rv == APR_SUCCESS) {
+        rv = finish(pid, keep(&keeper, ends[0], process->max_ms), process->argv[0], err);
+        keeper.text[keeper.used] = '\0';
+        *pkept = keeper.text;
+    }
+    (void)close(ends[0]);
+    return rv;
+}
