@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* helpers/task/plan.h */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <apr_general.h>
+
+#include "helpers/task/exit.h"
+#include "helpers/task/plan.h"
+#include "tests/unit/workspace.h"
+
+#define MIB    (INT64_C(1024) * 1024)
+#define BIT(n) (UINT32_C(1) << (n))
+
+static task_settings_t old_server(void)
+{
+    return (task_settings_t){ .running_tasks = 0,
+                              .max_running_tasks = 5,
+                              .max_packed_mb = 50,
+                              .max_unpacked_mb = 1024,
+                              .formats = BIT(TASK_FORMAT_XZ) };
+}
+
+static task_settings_t new_server(void)
+{
+    task_settings_t settings = old_server();
+
+    settings.formats = BIT(TASK_FORMATS) - 1;
+    return settings;
+}
+
+static task_plan_t plan(void **state, task_settings_t settings, task_source_t source)
+{
+    workspace_t *ws = *state;
+    task_plan_t made;
+
+    assert_int_equal(task_plan_make(&made, &settings, &source, &ws->err), APR_SUCCESS);
+    return made;
+}
+
+static void expect_refusal(void **state, task_settings_t settings, task_source_t source,
+                           task_exit_t code)
+{
+    workspace_t *ws = *state;
+    task_plan_t made;
+
+    assert_int_equal(task_plan_make(&made, &settings, &source, &ws->err), TASK_STATUS(code));
+}
+
+static void the_best_format_of_the_server_is_taken(void **state)
+{
+    task_source_t source = { .core_bytes = MIB, .members = { "/bin/a" } };
+    task_settings_t settings = new_server();
+
+    assert_int_equal(plan(state, settings, source).format, TASK_FORMAT_ZSTD);
+    assert_int_equal(plan(state, old_server(), source).format, TASK_FORMAT_XZ);
+    settings.formats = BIT(TASK_FORMAT_GZIP);
+    assert_int_equal(plan(state, settings, source).format, TASK_FORMAT_GZIP);
+}
+
+static void a_core_of_which_nothing_is_known_goes_bare(void **state)
+{
+    task_source_t source = { .core_bytes = 50 * MIB };
+
+    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_CORE);
+    assert_int_equal(plan(state, old_server(), source).format, TASK_FORMAT_XZ);
+    source.core_bytes++;
+    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
+    source.core_bytes = MIB;
+    source.packing = TASK_PACKING_XZ;
+    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
+}
+
+static void a_packed_core_stays_so_where_zstd_is_known(void **state)
+{
+    task_source_t source = { .core_bytes = MIB, .packing = TASK_PACKING_LZ4 };
+    task_plan_t made = plan(state, new_server(), source);
+
+    assert_false(made.unpack);
+    assert_string_equal(made.name, "coredump.lz4");
+    made = plan(state, old_server(), source);
+    assert_true(made.unpack);
+    assert_string_equal(made.name, "coredump");
+    source.packing = TASK_PACKING_NONE;
+    made = plan(state, old_server(), source);
+    assert_false(made.unpack);
+}
+
+static void a_full_server_is_not_asked(void **state)
+{
+    task_source_t source = { .core_bytes = MIB };
+    task_settings_t settings = old_server();
+
+    settings.running_tasks = 5;
+    expect_refusal(state, settings, source, TASK_EXIT_UNAVAILABLE);
+}
+
+static void a_server_without_a_common_format_is_not_asked(void **state)
+{
+    task_source_t source = { .core_bytes = MIB, .members = { "/bin/a" } };
+    task_settings_t settings = old_server();
+
+    settings.formats = BIT(TASK_FORMAT_CORE);
+    expect_refusal(state, settings, source, TASK_EXIT_UNAVAILABLE);
+    settings.formats = 0;
+    expect_refusal(state, settings, source, TASK_EXIT_UNAVAILABLE);
+}
+
+static void all_files_together_have_a_limit(void **state)
+{
+    task_source_t source = { .core_bytes = 1024 * MIB - 6, .members = { "/bin/a" } };
+    task_settings_t settings = old_server();
+
+    assert_int_equal(plan(state, settings, source).max_unpacked, 1024 * MIB);
+    source.core_bytes++;
+    expect_refusal(state, settings, source, TASK_EXIT_SOURCE);
+    settings.max_unpacked_mb = -1;
+    assert_int_equal(plan(state, settings, source).max_unpacked, -1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(the_best_format_of_the_server_is_taken),
+        TEST(a_core_of_which_nothing_is_known_goes_bare),
+        TEST(a_packed_core_stays_so_where_zstd_is_known),
+        TEST(a_full_server_is_not_asked),
+        TEST(a_server_without_a_common_format_is_not_asked),
+        TEST(all_files_together_have_a_limit),
+    };
+
+    apr_initialize();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
