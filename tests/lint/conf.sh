@@ -17,7 +17,7 @@ complain() {
 
 for file in "$B/retrace-server-config" $conf $page $httpd_conf lib/config.c \
     mod_retrace/directives.c mod_retrace/API.md mod_retrace/mod_retrace.8 helpers/helper_exit.h \
-    helpers/retrace-helper.8 Makefile; do
+    helpers/retrace-helper.8 helpers/task/exit.h helpers/task/retrace-server-task.1 Makefile; do
     if [ ! -r "$file" ]; then
         echo "conf: $file is missing"
         exit 1
@@ -88,15 +88,18 @@ for program in $programs; do
 done
 
 # --- Exit codes ---
-codes=$(sed -n 's/.*HELPER_EXIT_[A-Z_]* = \([1-9][0-9]*\).*/\1/p' helpers/helper_exit.h)
-[ -n "$codes" ] || complain "helpers/helper_exit.h has no code"
-for code in $codes; do
-    grep -q "^\.It \(Li \|Er \)\?$code$" helpers/retrace-helper.8 ||
-        complain "exit code $code is not in helpers/retrace-helper.8"
-done
-for code in $(sed -n 's/^\.It \(Li \|Er \)\?\([0-9][0-9]*\)$/\2/p' helpers/retrace-helper.8); do
-    echo "$codes" | grep -qx "$code" ||
-        complain "helpers/retrace-helper.8 has exit code $code, which helper_exit.h has not"
-done
+# same_codes HEADER PREFIX PAGE: the codes but 0 of the enum and of the page.
+same_codes() {
+    codes=$(sed -n "s/.*$2_[A-Z_]* = \([1-9][0-9]*\).*/\1/p" "$1")
+    [ -n "$codes" ] || complain "$1 has no code"
+    for code in $codes; do
+        grep -q "^\.It \(Li \|Er \)\?$code$" "$3" || complain "exit code $code is not in $3"
+    done
+    for code in $(sed -n 's/^\.It \(Li \|Er \)\?\([1-9][0-9]*\)$/\2/p' "$3"); do
+        echo "$codes" | grep -qx "$code" || complain "$3 has exit code $code, which $1 has not"
+    done
+}
+same_codes helpers/helper_exit.h HELPER_EXIT helpers/retrace-helper.8
+same_codes helpers/task/exit.h TASK_EXIT helpers/task/retrace-server-task.1
 
 exit $failed
