@@ -52,8 +52,8 @@ static apr_status_t write_json(const run_t *run, const task_reply_t *reply)
 static apr_status_t show_status(run_t *run)
 {
     bool json = run->session.options->json;
-    task_state_t state;
-    task_reply_t reply;
+    task_state_t state = { 0 };
+    task_reply_t reply = { 0 };
     task_exit_t code;
     apr_status_t rv =
         task_session_state(&state, &reply, &run->session, &run->key, json, 0, run->err, run->pool);
@@ -77,7 +77,7 @@ static apr_status_t show_status(run_t *run)
 static apr_status_t show_result(run_t *run)
 {
     bool json = run->session.options->json;
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     apr_status_t rv = task_session_result(&reply, &run->session, &run->key, run->command->path,
                                           json, run->err, run->pool);
 
@@ -90,7 +90,7 @@ static apr_status_t show_result(run_t *run)
 static apr_status_t require_feature(run_t *run)
 {
     const command_t *command = run->command;
-    task_settings_t settings;
+    task_settings_t settings = { 0 };
     apr_status_t rv = task_session_settings(&settings, &run->session, run->err, run->pool);
 
     if (rv == APR_SUCCESS && !TASK_HAS(settings.features, command->feature)
@@ -109,7 +109,7 @@ static apr_status_t change_task(run_t *run)
         .max_bytes = TASK_BODY_MAX,
         .is_post = true,
     };
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     apr_status_t rv = require_feature(run);
 
     if (rv == APR_SUCCESS) {
@@ -149,7 +149,7 @@ static void say_how_to_go_on(const run_t *run, const task_receipt_t *receipt)
 
 static apr_status_t show_log(run_t *run)
 {
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     apr_status_t rv =
         task_session_result(&reply, &run->session, &run->key, "log", false, run->err, run->pool);
 

@@ -40,7 +40,7 @@ static apr_status_t prepare(task_upload_t *upload, task_format_t *pformat, task_
                                            [TASK_MEMBER_OS_RELEASE] = options->os_release,
                                        } };
     task_source_t source = { .core = -1 };
-    task_plan_t plan;
+    task_plan_t plan = { 0 };
     apr_status_t rv = task_source_open(&source, options->source, &override, err, p);
 
     if (rv == APR_SUCCESS) {
@@ -117,7 +117,7 @@ static apr_status_t send_once(task_reply_t *reply, upload_job_t *job)
 static apr_status_t send_upload(upload_job_t *job)
 {
     const task_pace_t pace = { .delay_ms = job->session->options->delay_s * 1000 };
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     int tries = 0;
 
     for (;;) {
@@ -146,8 +146,8 @@ apr_status_t task_create(task_receipt_t *receipt, task_session_t *session, bool 
                          retrace_error_t *err, apr_pool_t *p)
 {
     const task_options_t *options = session->options;
-    task_settings_t settings;
-    task_format_t format;
+    task_settings_t settings = { 0 };
+    task_format_t format = TASK_FORMATS;
     upload_job_t job = {
         .receipt = receipt, .session = session, .batch = batch, .err = err, .pool = p
     };

@@ -16,7 +16,7 @@ static apr_status_t run(int argc, char *argv[], retrace_error_t *err, apr_pool_t
 {
     const task_environment_t environment = { .url = getenv("RETRACE_SERVER_URL"),
                                              .password = getenv("RETRACE_TASK_PASSWORD") };
-    task_options_t options;
+    task_options_t options = { 0 };
     apr_status_t rv = task_options_parse(&options, argc, argv, &environment, err, p);
 
     if (rv != APR_SUCCESS) {

@@ -13,8 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-extern char **environ;
-
 typedef struct keeper_t {
     char *text;
     apr_size_t used;
@@ -30,6 +28,9 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
     sigemptyset(&none);
     sigemptyset(&pipes);
     sigaddset(&pipes, SIGPIPE);
+    if (code == 0 && process->is_silent) {
+        code = posix_spawn_file_actions_addopen(actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    }
     if (code == 0 && process->out >= 0) {
         code = posix_spawn_file_actions_adddup2(actions, process->out, STDOUT_FILENO);
     }

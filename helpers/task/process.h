@@ -4,6 +4,7 @@
 #define RETRACE_TASK_PROCESS_H
 
 #include <apr_pools.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/error.h"
@@ -13,6 +14,7 @@
 typedef struct task_process_t {
     const char *const *argv; /* argv[0] is looked for in PATH; NULL at the end */
     int out;                 /* its standard output; -1: that is what is kept, not standard error */
+    bool is_silent;          /* without `out`: drop its standard error, do not show it */
     int64_t max_ms;          /* then it is killed */
 } task_process_t;
 

@@ -16,7 +16,7 @@ apr_status_t task_session_settings(task_settings_t *settings, const task_session
                                    retrace_error_t *err, apr_pool_t *p)
 {
     const task_request_t request = { .path = "settings", .max_bytes = TASK_SETTINGS_MAX };
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     apr_status_t rv = task_server_ask(&reply, session->server, &request, err, p);
 
     if (rv != APR_SUCCESS) {
@@ -55,7 +55,7 @@ apr_status_t task_session_state(task_state_t *state, task_reply_t *preply,
         .wait_s = wait_s,
         .max_bytes = TASK_STATE_MAX,
     };
-    task_reply_t reply;
+    task_reply_t reply = { 0 };
     apr_status_t rv = task_server_ask(&reply, session->server, &request, err, p);
 
     if (rv == APR_SUCCESS && reply.status != 200) {
@@ -99,7 +99,7 @@ apr_status_t task_session_result(task_reply_t *reply, const task_session_t *sess
         .wants_json = json,
         .max_bytes = TASK_BACKTRACE_MAX,
     };
-    task_reply_t got;
+    task_reply_t got = { 0 };
     apr_status_t rv = task_server_ask(&got, session->server, &request, err, p);
 
     if (rv != APR_SUCCESS) {

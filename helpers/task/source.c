@@ -10,6 +10,7 @@
 
 #include "helpers/task/coredumpctl.h"
 #include "helpers/task/exit.h"
+#include "helpers/task/package.h"
 #include "helpers/task/problem.h"
 #include "helpers/task/system.h"
 
@@ -80,6 +81,20 @@ static apr_status_t open_kind(task_source_t *source, retrace_error_t *err, apr_p
                                       : open_file(source, err, p);
 }
 
+/* Of a core that is of this machine, as far as one can tell: a problem of ABRT has its own, and may
+ * come from elsewhere. A core of which the user says nothing goes alone. */
+static void add_of_this_machine(task_source_t *source, apr_pool_t *p)
+{
+    const char **members = source->members;
+
+    if (members[TASK_MEMBER_PACKAGE] == NULL && members[TASK_MEMBER_EXECUTABLE] != NULL) {
+        members[TASK_MEMBER_PACKAGE] = task_package_of(members[TASK_MEMBER_EXECUTABLE], p);
+    }
+    if (!task_source_is_bare(source) && members[TASK_MEMBER_OS_RELEASE] == NULL) {
+        members[TASK_MEMBER_OS_RELEASE] = task_system_release(p);
+    }
+}
+
 apr_status_t task_source_open(task_source_t *source, const char *name,
                               const task_override_t *override, retrace_error_t *err, apr_pool_t *p)
 {
@@ -95,9 +110,8 @@ apr_status_t task_source_open(task_source_t *source, const char *name,
             found.members[i] = override->members[i];
         }
     }
-    /* A bare core says nothing; with anything known, this machine's own release is as well. */
-    if (!task_source_is_bare(&found) && found.members[TASK_MEMBER_OS_RELEASE] == NULL) {
-        found.members[TASK_MEMBER_OS_RELEASE] = task_system_release(p);
+    if (!is_directory(name)) {
+        add_of_this_machine(&found, p);
     }
     *source = found;
     return APR_SUCCESS;

@@ -66,7 +66,7 @@ const char *task_text_clean(const char *text, apr_size_t length, task_text_t for
         apr_size_t taken = decode(&code, in + at, length - at);
 
         if (code == '\n' || code == '\t') {
-            *out++ = form == TASK_TEXT_LINES ? (char)code : ' ';
+            *out++ = (char)(form == TASK_TEXT_LINES ? code : ' ');
         }
         else if (taken > 0 && is_harmless(code)) {
             memcpy(out, in + at, taken);

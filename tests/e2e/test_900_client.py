@@ -71,6 +71,24 @@ def test_900_006_options_take_the_place_of_what_is_found(problem):
     assert (sent["package"], sent["executable"]) == (b"b-1-2", b"/usr/bin/tiny")
 
 
+def test_900_011_the_package_of_a_program_is_asked_of_the_package_manager(core, tmp_path):
+    (tmp_path / "rpm").write_text("#!/bin/sh\necho ${5#/bin/}-1-2.fc36\n", encoding="ascii")
+    (tmp_path / "rpm").chmod(0o755)
+    with FakeServer(OLD) as server:
+        assert client(server, "create", core, "--executable", "/bin/a",
+                      PATH=f"{tmp_path}:{os.environ['PATH']}").returncode == OK
+    assert members_of(lzma.decompress(server.asked("create")[0].body))["package"] == b"a-1-2.fc36"
+
+
+def test_900_012_a_problem_from_elsewhere_gets_nothing_of_this_machine(problem):
+    for name in ("package", "os_release"):
+        (problem / name).unlink()
+    with FakeServer(OLD) as server:
+        assert client(server, "create", problem).returncode == OK
+    assert set(members_of(lzma.decompress(server.asked("create")[0].body))) == {
+        "coredump", "executable"}
+
+
 PACKERS = {".gz": ["gzip", "-kf"], ".xz": ["xz", "-kf"], ".zst": ["zstd", "-qkf"],
            ".lz4": ["lz4", "-qkf"]}
 
