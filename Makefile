@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := all
 SHELL   := /bin/sh
-VERSION := 0.1.0
+VERSION := 0.2.0
 
 DISTRO ?= $(if $(wildcard /etc/debian_version),debian,fedora)
 include rpm/distro/$(DISTRO).mk
