@@ -94,6 +94,7 @@ $(B)/%.a:
 	$(Q)ar rcs $@ $^
 
 $(B)/worker/gdb_frames.o: worker/gdb_frames.py
+$(B)/mod_retrace/pages.o: mod_retrace/www/style.css
 
 # --- Programs ------------------------------------------------------------------------------------
 POLICY_CONFIG   ?= $(CONFIG)

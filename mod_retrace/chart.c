@@ -15,7 +15,7 @@
 #define ROW_NUMBER  60
 #define LABEL_CHARS 36
 
-static json_int_t number_of(const json_t *row, const char *key)
+static apr_int64_t number_of(const json_t *row, const char *key)
 {
     return json_integer_value(json_object_get(row, key));
 }
@@ -26,15 +26,15 @@ static const char *label_of(const mr_html_t *html, const json_t *row, const char
     const json_t *value = json_object_get(row, key);
 
     if (json_is_integer(value)) {
-        return apr_psprintf(html->p, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return apr_psprintf(html->p, "%" APR_INT64_T_FMT, (apr_int64_t)json_integer_value(value));
     }
     return json_is_string(value) ? json_string_value(value) : "";
 }
 
 /* 1, 2 or 5 with zeros, at least the number: a scale that can be read. */
-static json_int_t round_up(json_int_t number)
+static apr_int64_t round_up(apr_int64_t number)
 {
-    json_int_t unit = 1;
+    apr_int64_t unit = 1;
 
     while (unit * 10 <= number) {
         unit *= 10;
@@ -45,9 +45,9 @@ static json_int_t round_up(json_int_t number)
     return number <= 2 * unit ? 2 * unit : number <= 5 * unit ? 5 * unit : 10 * unit;
 }
 
-static json_int_t sum_of(const json_t *row, const mr_series_t *series)
+static apr_int64_t sum_of(const json_t *row, const mr_series_t *series)
 {
-    json_int_t sum = 0;
+    apr_int64_t sum = 0;
 
     for (; series->key != NULL; series++) {
         sum += number_of(row, series->key);
@@ -55,15 +55,15 @@ static json_int_t sum_of(const json_t *row, const mr_series_t *series)
     return sum;
 }
 
-static json_int_t greatest_sum(const json_t *rows, const mr_series_t *series)
+static apr_int64_t greatest_sum(const json_t *rows, const mr_series_t *series)
 {
-    json_int_t greatest = 1;
+    apr_int64_t greatest = 1;
     const json_t *row;
     size_t i;
 
     json_array_foreach(rows, i, row)
     {
-        json_int_t sum = sum_of(row, series);
+        apr_int64_t sum = sum_of(row, series);
 
         greatest = sum > greatest ? sum : greatest;
     }
@@ -82,7 +82,7 @@ static void add_legend(mr_html_t *html, const mr_series_t *series)
     mr_html_add(html, "</ul>\n");
 }
 
-static void add_axis(mr_html_t *html, json_int_t scale)
+static void add_axis(mr_html_t *html, apr_int64_t scale)
 {
     int half;
 
@@ -94,25 +94,25 @@ static void add_axis(mr_html_t *html, json_int_t scale)
         }
         mr_html_add(html,
                     "<line class=\"axis\" x1=\"%d\" y1=\"%d\" x2=\"%d\" y2=\"%d\"/>"
-                    "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%" JSON_INTEGER_FORMAT "</text>\n",
+                    "<text x=\"%d\" y=\"%d\" text-anchor=\"end\">%" APR_INT64_T_FMT "</text>\n",
                     LEFT, y, WIDTH, y, LEFT - 6, y + 4, scale * half / 2);
     }
 }
 
 static void add_column(mr_html_t *html, const json_t *row, const char *label, double x,
-                       double width, json_int_t scale, const mr_series_t *series)
+                       double width, apr_int64_t scale, const mr_series_t *series)
 {
     double y = HEIGHT - BOTTOM;
 
     for (; series->key != NULL; series++) {
-        json_int_t number = number_of(row, series->key);
+        apr_int64_t number = number_of(row, series->key);
         double height = (double)(HEIGHT - TOP - BOTTOM) * (double)number / (double)scale;
 
         if (number > 0) {
             y -= height;
             mr_html_add(html,
                         "<rect class=\"%s\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\">"
-                        "<title>%s: %s %" JSON_INTEGER_FORMAT "</title></rect>\n",
+                        "<title>%s: %s %" APR_INT64_T_FMT "</title></rect>\n",
                         series->key, x, y, width, height, label, series->label, number);
         }
     }
@@ -121,7 +121,7 @@ static void add_column(mr_html_t *html, const json_t *row, const char *label, do
 void mr_chart_columns(mr_html_t *html, const char *what, const json_t *rows, const char *label,
                       int step, const mr_series_t *series)
 {
-    json_int_t scale = round_up(greatest_sum(rows, series));
+    apr_int64_t scale = round_up(greatest_sum(rows, series));
     size_t count = json_array_size(rows);
     double width = (double)(WIDTH - LEFT) / (double)(count > 0 ? count : 1);
     const json_t *row;
@@ -147,7 +147,7 @@ void mr_chart_columns(mr_html_t *html, const char *what, const json_t *rows, con
     mr_html_add(html, "</svg>\n");
 }
 
-static json_int_t greatest_of(const json_t *rows, const char *key)
+static apr_int64_t greatest_of(const json_t *rows, const char *key)
 {
     const mr_series_t one[] = { { key, "" }, { NULL, NULL } };
 
@@ -172,7 +172,7 @@ static const char *shorten(const mr_html_t *html, const char *text)
 void mr_chart_bars(mr_html_t *html, const char *what, const json_t *rows, const char *label,
                    const char *value)
 {
-    json_int_t greatest = greatest_of(rows, value);
+    apr_int64_t greatest = greatest_of(rows, value);
     const json_t *row;
     size_t i;
 
@@ -181,14 +181,14 @@ void mr_chart_bars(mr_html_t *html, const char *what, const json_t *rows, const 
     json_array_foreach(rows, i, row)
     {
         const char *text = label_of(html, row, label);
-        json_int_t number = number_of(row, value);
+        apr_int64_t number = number_of(row, value);
         double width = (double)(WIDTH - ROW_TEXT - ROW_NUMBER) * (double)number / (double)greatest;
         int y = (int)i * ROW;
 
         mr_html_add(html,
                     "<text class=\"label\" x=\"0\" y=\"%d\">%s<title>%s</title></text>"
                     "<rect class=\"bar\" x=\"%d\" y=\"%d\" width=\"%.1f\" height=\"%d\"/>"
-                    "<text x=\"%.1f\" y=\"%d\">%" JSON_INTEGER_FORMAT "</text>\n",
+                    "<text x=\"%.1f\" y=\"%d\">%" APR_INT64_T_FMT "</text>\n",
                     y + 15, mr_html_text(html, shorten(html, text)), mr_html_text(html, text),
                     ROW_TEXT, y + 4, width < 1 ? 1 : width, ROW - 7,
                     ROW_TEXT + (width < 1 ? 1 : width) + 6, y + 15, number);

@@ -21,12 +21,12 @@
 
 /* --- The page -------------------------------------------------------------------------------- */
 
-static json_int_t total(const json_t *stats, const char *key)
+static apr_int64_t total(const json_t *stats, const char *key)
 {
     return json_integer_value(json_object_get(json_object_get(stats, "totals"), key));
 }
 
-static const char *format_time(json_int_t seconds, apr_pool_t *p)
+static const char *format_time(apr_int64_t seconds, apr_pool_t *p)
 {
     time_t when = (time_t)seconds;
     struct tm parts;
@@ -41,16 +41,15 @@ static const char *format_time(json_int_t seconds, apr_pool_t *p)
 
 static void add_totals(mr_html_t *html, const json_t *stats)
 {
-    json_int_t average = json_integer_value(json_object_get(stats, "average_seconds"));
+    apr_int64_t average = json_integer_value(json_object_get(stats, "average_seconds"));
 
-    mr_html_add(html,
-                "<ul class=\"figures\"><li><b>%" JSON_INTEGER_FORMAT
-                "</b>tasks</li><li><b>%" JSON_INTEGER_FORMAT
-                "</b>succeeded</li><li><b>%" JSON_INTEGER_FORMAT
-                "</b>failed</li><li><b>%" JSON_INTEGER_FORMAT
-                "</b>uploads refused</li><li><b>%" JSON_INTEGER_FORMAT " s</b>average</li></ul>\n",
-                total(stats, "tasks"), total(stats, "success"), total(stats, "failure"),
-                total(stats, "denied"), average);
+    mr_html_add(
+        html,
+        "<ul class=\"figures\"><li><b>%" APR_INT64_T_FMT "</b>tasks</li><li><b>%" APR_INT64_T_FMT
+        "</b>succeeded</li><li><b>%" APR_INT64_T_FMT "</b>failed</li><li><b>%" APR_INT64_T_FMT
+        "</b>uploads refused</li><li><b>%" APR_INT64_T_FMT " s</b>average</li></ul>\n",
+        total(stats, "tasks"), total(stats, "success"), total(stats, "failure"),
+        total(stats, "denied"), average);
 }
 
 static void add_days(mr_html_t *html, const json_t *stats)
@@ -62,6 +61,18 @@ static void add_days(mr_html_t *html, const json_t *stats)
     mr_html_add(html, "<h2>Tasks per day</h2>\n");
     mr_chart_columns(html, "Tasks per day: succeeded, failed and refused",
                      json_object_get(stats, "days"), "day", 5, series);
+}
+
+static void add_outcome(mr_html_t *html, const json_t *stats)
+{
+    json_t *rows = json_pack("[{s:s, s:I}, {s:s, s:I}, {s:s, s:I}]", "outcome", "succeeded",
+                             "count", (json_int_t)total(stats, "success"), "outcome", "failed",
+                             "count", (json_int_t)total(stats, "failure"), "outcome", "refused",
+                             "count", (json_int_t)total(stats, "denied"));
+
+    mr_html_add(html, "<h2>Outcome</h2>\n");
+    mr_chart_bars(html, "Uploads by outcome", rows, "outcome", "count");
+    json_decref(rows);
 }
 
 static void add_durations(mr_html_t *html, const json_t *stats)
@@ -108,9 +119,10 @@ static void add_missing(mr_html_t *html, const json_t *stats)
     {
         mr_html_add(html,
                     "<tr><td><code>%s</code></td><td><code>%s</code></td><td>%s</td>"
-                    "<td class=\"number\">%" JSON_INTEGER_FORMAT "</td></tr>\n",
+                    "<td class=\"number\">%" APR_INT64_T_FMT "</td></tr>\n",
                     text_of(html, row, "build_id"), text_of(html, row, "path"),
-                    text_of(html, row, "kind"), json_integer_value(json_object_get(row, "count")));
+                    text_of(html, row, "kind"),
+                    (apr_int64_t)json_integer_value(json_object_get(row, "count")));
     }
     mr_html_add(html, "</table></div>\n");
 }
@@ -123,7 +135,7 @@ static bool has_rows(const json_t *stats, const char *key)
 static int show_page(request_rec *r, const json_t *stats)
 {
     mr_html_t html = mr_html_begin(r, "Statistics");
-    json_int_t generated = json_integer_value(json_object_get(stats, "generated"));
+    apr_int64_t generated = json_integer_value(json_object_get(stats, "generated"));
 
     if (total(stats, "tasks") == 0 && total(stats, "denied") == 0) {
         mr_html_add(&html, "<p>There is nothing to show: no task has ended yet.</p>\n");
@@ -132,6 +144,7 @@ static int show_page(request_rec *r, const json_t *stats)
     mr_html_add(&html, "<p class=\"quiet\">As of %s</p>\n", format_time(generated, r->pool));
     add_totals(&html, stats);
     add_days(&html, stats);
+    add_outcome(&html, stats);
     add_durations(&html, stats);
     if (has_rows(stats, "packages")) {
         add_packages(&html, stats);

@@ -38,7 +38,7 @@ static const char *value_of(const mr_html_t *html, const json_t *row, const char
     const json_t *value = json_object_get(row, key);
 
     if (json_is_integer(value)) {
-        return apr_psprintf(html->p, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        return apr_psprintf(html->p, "%" APR_INT64_T_FMT, (apr_int64_t)json_integer_value(value));
     }
     return json_is_string(value) ? mr_html_text(html, json_string_value(value)) : "";
 }
