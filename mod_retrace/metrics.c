@@ -5,6 +5,7 @@
 
 #include <apr_strings.h>
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/fs.h"
@@ -132,6 +133,23 @@ static void add_load(metrics_t *metrics, const retrace_config_t *config)
     add_gauge(metrics, "retrace_tasks_queued_max", "MaxQueuedTasks.", config->max_queued_tasks);
 }
 
+/* The dispatcher writes OpenMetrics, whose type for anything has another name in the older format. */
+static const char *recorded(const metrics_t *metrics, const retrace_config_t *config)
+{
+    static const char unknown[] = " unknown\n";
+    static const char untyped[] = " untyped\n";
+    char *text = apr_pstrdup(
+        metrics->p, mr_load_statistics(config, RETRACE_FILE_METRICS, METRICS_MAX, metrics->p));
+    char *at = text;
+
+    while (!metrics->is_open && (at = strstr(at, unknown)) != NULL) {
+        memcpy(at, untyped, strlen(untyped));
+    }
+    return text;
+}
+
+_Static_assert(sizeof(" unknown\n") == sizeof(" untyped\n"), "one is written over the other");
+
 int mr_metrics(request_rec *r)
 {
     const retrace_config_t *config = mr_server_of(r->server)->config;
@@ -144,7 +162,7 @@ int mr_metrics(request_rec *r)
     }
     add_load(&metrics, config);
     add_counters(&metrics, r->server);
-    add(&metrics, mr_load_statistics(config, RETRACE_FILE_METRICS, METRICS_MAX, r->pool));
+    add(&metrics, recorded(&metrics, config));
     if (metrics.is_open) {
         add(&metrics, "# EOF\n");
     }

@@ -201,6 +201,16 @@ class TestMetrics:
     def test_250_031_older_text_format(self, busy):
         assert OLD_NAMES <= set(families(get(busy, "/metrics"), plain_text))
 
+    def test_250_034_what_the_dispatcher_wrote(self, busy):
+        put_statistics(busy, "metrics", "# HELP retrace_tasks_finished Tasks.\n"
+                       "# TYPE retrace_tasks_finished unknown\n"
+                       'retrace_tasks_finished{result="success"} 7\n')
+        for accept, parser in (("application/openmetrics-text", openmetrics), (None, plain_text)):
+            reply = get(busy, "/metrics", accept)
+            finished = families(reply, parser)["retrace_tasks_finished"]
+            assert finished.samples[0].value == 7
+            assert (" unknown\n" in reply.text) == (parser is openmetrics)
+
     def test_250_032_counts_refusals_and_uploads(self, farm, upload):
         env = farm.start("AllowMetrics = 1\nMaxQueuedTasks = 5")
         before = counters(env)
