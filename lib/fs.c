@@ -152,15 +152,13 @@ apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr
     return APR_SUCCESS;
 }
 
-static bool is_unfinished(const char *name)
+static bool is_dot(const char *name)
 {
-    size_t length = strlen(name);
-
-    return name[0] == '.' && length > strlen(UNFINISHED)
-        && strcmp(name + length - strlen(UNFINISHED), UNFINISHED) == 0;
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
 }
 
-apr_status_t retrace_fs_remove_unfinished(int dir, retrace_error_t *err)
+apr_status_t retrace_fs_each(int dir, bool (*visit)(void *baton, const char *name), void *baton,
+                             retrace_error_t *err)
 {
     struct dirent *entry;
     int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -174,13 +172,32 @@ apr_status_t retrace_fs_remove_unfinished(int dir, retrace_error_t *err)
         }
         return retrace_fail(err, rv, "list a directory");
     }
-    while ((entry = readdir(listing)) != NULL) {
-        if (is_unfinished(entry->d_name)) {
-            (void)unlinkat(dir, entry->d_name, 0);
-        }
+    while ((entry = readdir(listing)) != NULL
+           && (is_dot(entry->d_name) || visit(baton, entry->d_name))) {
     }
     (void)closedir(listing);
     return APR_SUCCESS;
+}
+
+bool retrace_fs_is_unfinished(const char *name)
+{
+    size_t length = strlen(name);
+
+    return name[0] == '.' && length > strlen(UNFINISHED)
+        && strcmp(name + length - strlen(UNFINISHED), UNFINISHED) == 0;
+}
+
+static bool remove_if_unfinished(void *baton, const char *name)
+{
+    if (retrace_fs_is_unfinished(name)) {
+        (void)unlinkat(*(const int *)baton, name, 0);
+    }
+    return true;
+}
+
+apr_status_t retrace_fs_remove_unfinished(int dir, retrace_error_t *err)
+{
+    return retrace_fs_each(dir, remove_if_unfinished, &dir, err);
 }
 
 bool retrace_fs_exists(int dir, const char *name)
@@ -192,11 +209,6 @@ bool retrace_fs_exists(int dir, const char *name)
 }
 
 static apr_status_t remove_at(int dir, const char *name, int depth);
-
-static bool is_dot(const char *name)
-{
-    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
-}
 
 static apr_status_t empty_directory(int fd, int depth)
 {

@@ -43,9 +43,18 @@ apr_status_t retrace_fs_read(const char **ptext, apr_size_t *plength, int dir, c
 apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr_size_t length,
                                 mode_t mode, bool durable, retrace_error_t *err);
 
+/** Is this the name of a file that retrace_fs_replace has not finished? */
+bool retrace_fs_is_unfinished(const char *name);
+
 /** Remove what a killed writer left beside the files that it was to replace (names of
  * retrace_fs_replace). */
 apr_status_t retrace_fs_remove_unfinished(int dir, retrace_error_t *err);
+
+/**
+ * Call `visit` for each entry of a directory but `.` and `..`, in no order, until it returns false.
+ */
+apr_status_t retrace_fs_each(int dir, bool (*visit)(void *baton, const char *name), void *baton,
+                             retrace_error_t *err);
 
 /** Write all bytes. @return 0 or errno */
 apr_status_t retrace_fs_write_all(int fd, const void *data, apr_size_t length);

@@ -4,7 +4,6 @@
 #include "lib/queue.h"
 
 #include <apr_strings.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -33,29 +32,19 @@ static void add_id(apr_array_header_t *ids, uint32_t id)
     APR_ARRAY_PUSH(ids, uint32_t) = id;
 }
 
+static bool add_if_id(void *baton, const char *name)
+{
+    uint32_t id = 0;
+
+    if (retrace_id_parse(name, &id)) {
+        add_id(baton, id);
+    }
+    return true;
+}
+
 static apr_status_t list_ids(apr_array_header_t *ids, int directory, retrace_error_t *err)
 {
-    struct dirent *entry;
-    uint32_t id = 0;
-    DIR *listing;
-    int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    listing = fd < 0 ? NULL : fdopendir(fd);
-    if (listing == NULL) {
-        apr_status_t rv = errno;
-
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return retrace_fail(err, rv, "list the queue");
-    }
-    while ((entry = readdir(listing)) != NULL) {
-        if (retrace_id_parse(entry->d_name, &id)) {
-            add_id(ids, id);
-        }
-    }
-    (void)closedir(listing);
-    return APR_SUCCESS;
+    return retrace_fs_each(directory, add_if_id, ids, err);
 }
 
 /* An entry's content: "<client> <bytes reserved>\n". */
