@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "helpers/dispatch/settle.h"
+#include "helpers/dispatch/stats.h"
 #include "lib/fs.h"
 #include "lib/id.h"
 #include "lib/queue.h"
@@ -37,6 +38,7 @@ typedef struct dispatcher_t {
     const retrace_config_t *config;
     const char *config_path;
     const engine_t *engine;
+    stats_t *stats;
     apr_array_header_t *slots; /* of worker_slot_t */
     bool has_failed;           /* in this round: pause before the next one */
     int foreign;               /* running entries whose lock somebody holds who is not our child */
@@ -61,11 +63,21 @@ static void report(dispatcher_t *d, uint32_t id, const retrace_error_t *err)
     syslog(LOG_ERR, "task %s: %s", retrace_id_format(id).text, err->text);
 }
 
+/* Recorded before its entry goes: a dispatcher that dies in between leaves the entry to the next,
+ * which records it again, and the database knows it then. */
 static void settle(dispatcher_t *d, uint32_t id, const char *reason)
 {
+    const stats_task_t *ended = NULL;
     retrace_error_t err;
+    apr_status_t rv = settle_task(&ended, d->spool, id, reason, &err, d->round);
 
-    if (settle_task(d->spool, id, reason, &err, d->round) != APR_SUCCESS) {
+    if (rv == APR_SUCCESS) {
+        if (ended != NULL) {
+            stats_record(d->stats, ended, now_s());
+        }
+        rv = retrace_queue_remove(d->spool, id, &err);
+    }
+    if (rv != APR_SUCCESS) {
         report(d, id, &err);
     }
 }
@@ -381,6 +393,8 @@ static void test_engine(const dispatcher_t *d)
 
 static void run_until_idle(dispatcher_t *d)
 {
+    bool is_last;
+
     for (;;) {
         apr_pool_clear(d->round);
         d->has_failed = false;
@@ -390,8 +404,10 @@ static void run_until_idle(dispatcher_t *d)
         drain(d->changes); /* our own moves; all others are listed below */
         end_unwanted(d);
         start_due(d);
-        if (!has_work(d)) {
-            return;
+        is_last = !has_work(d);
+        stats_round(d->stats, is_last, now_s());
+        if (is_last) {
+            return; /* what has come meanwhile is met after the lock is dropped */
         }
         wait_for_change(d);
     }
@@ -410,6 +426,7 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
     int lock = -1;
     apr_status_t rv;
 
+    d.stats = stats_make(spool, config, p);
     d.slots = apr_array_make(p, 8, sizeof(worker_slot_t));
     d.too_long = apr_psprintf(p, "Killed: it took longer than MaxTaskRuntime (%ld s)",
                               (long)config->max_task_runtime_s);

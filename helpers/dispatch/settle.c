@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "lib/fs.h"
-#include "lib/queue.h"
 
 settle_verdict_t settle_decide(const settle_facts_t *facts)
 {
@@ -108,9 +107,10 @@ static apr_status_t finish_and_clean(int task, const char *reason, retrace_error
     return rv == APR_SUCCESS ? retrace_spool_clean(task, err, scratch) : rv;
 }
 
-apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *reason,
-                         retrace_error_t *err, apr_pool_t *scratch)
+apr_status_t settle_task(const stats_task_t **pended, const retrace_spool_t *spool, uint32_t id,
+                         const char *reason, retrace_error_t *err, apr_pool_t *p)
 {
+    const stats_task_t *ended = NULL;
     int task = -1;
     int lock = -1;
     apr_status_t rv = retrace_spool_open_task(&task, spool->root, id, err);
@@ -118,7 +118,9 @@ apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *
     if (rv == APR_SUCCESS) {
         rv = retrace_fs_lock(&lock, task, RETRACE_FILE_LOCK, false, err);
         if (rv == APR_SUCCESS) {
-            rv = finish_and_clean(task, reason, err, scratch);
+            rv = finish_and_clean(task, reason, err, p);
+            /* Under the lock: from now on its owner may delete it. */
+            ended = stats_task_read(task, id, p);
             (void)close(lock);
         }
         (void)close(task);
@@ -126,7 +128,10 @@ apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *
     else if (APR_STATUS_IS_ENOENT(rv)) {
         rv = APR_SUCCESS;
     }
-    return rv == APR_SUCCESS ? retrace_queue_remove(spool, id, err) : rv;
+    if (rv == APR_SUCCESS) {
+        *pended = ended;
+    }
+    return rv;
 }
 
 apr_status_t settle_count_attempt(const retrace_spool_t *spool, uint32_t id, retrace_error_t *err,

@@ -6,6 +6,7 @@
 #include <apr_pools.h>
 #include <stdint.h>
 
+#include "helpers/dispatch/stats_task.h"
 #include "lib/error.h"
 #include "lib/spool.h"
 
@@ -41,12 +42,13 @@ void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t i
                  apr_pool_t *scratch);
 
 /**
- * End a task that is not final as failed for this reason, clean up after it, and remove its entry.
- * A task that is final is only cleaned up.
+ * End a task that is not final as failed for this reason, and clean up after it. A task that is
+ * final is only cleaned up. Its entry stays until it is recorded.
+ * @param pended  what is to be recorded, in p; NULL when the task is gone
  * @param reason  may be NULL when the task is known to be final
  */
-apr_status_t settle_task(const retrace_spool_t *spool, uint32_t id, const char *reason,
-                         retrace_error_t *err, apr_pool_t *scratch);
+apr_status_t settle_task(const stats_task_t **pended, const retrace_spool_t *spool, uint32_t id,
+                         const char *reason, retrace_error_t *err, apr_pool_t *p);
 
 /** Has its owner asked for its end? */
 bool settle_is_cancelled(const retrace_spool_t *spool, uint32_t id);

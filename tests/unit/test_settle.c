@@ -161,6 +161,13 @@ static void a_task_that_is_gone_is_not_cancelled(void **state)
 
 /* --- Settling ------------------------------------------------------------------------------ */
 
+static apr_status_t settle(workspace_t *ws, const retrace_spool_t *spool, const char *reason)
+{
+    const stats_task_t *ended = NULL;
+
+    return settle_task(&ended, spool, ID, reason, &ws->err, ws->pool);
+}
+
 static void a_task_without_a_result_fails_for_the_reason_given(void **state)
 {
     workspace_t *ws = *state;
@@ -168,12 +175,12 @@ static void a_task_without_a_result_fails_for_the_reason_given(void **state)
 
     workspace_write(ws, TASK "/crash/coredump", "core");
     workspace_write(ws, RUNNING, "");
-    assert_int_equal(settle_task(spool, ID, "It died", &ws->err, ws->pool), APR_SUCCESS);
+    assert_int_equal(settle(ws, spool, "It died"), APR_SUCCESS);
     assert_non_null(strstr(workspace_read(ws, TASK "/retrace_log"), "[E] It died\n"));
     assert_string_equal(workspace_read(ws, TASK "/status"), "7\n");
     assert_true(workspace_exists(ws, TASK "/finished_time"));
     assert_false(workspace_exists(ws, TASK "/crash"));
-    assert_false(workspace_exists(ws, RUNNING));
+    assert_true(workspace_exists(ws, RUNNING));
 }
 
 static void a_worker_killed_after_its_backtrace_has_succeeded(void **state)
@@ -182,7 +189,7 @@ static void a_worker_killed_after_its_backtrace_has_succeeded(void **state)
     const retrace_spool_t *spool = workspace_spool(ws);
 
     workspace_write(ws, TASK "/retrace_backtrace", "#0\n");
-    assert_int_equal(settle_task(spool, ID, "It died", &ws->err, ws->pool), APR_SUCCESS);
+    assert_int_equal(settle(ws, spool, "It died"), APR_SUCCESS);
     assert_string_equal(workspace_read(ws, TASK "/status"), "6\n");
 }
 
@@ -195,23 +202,39 @@ static void a_task_that_has_ended_is_only_cleaned(void **state)
     workspace_write(ws, TASK "/retrace_log", "first\n");
     workspace_write(ws, TASK "/crash/coredump", "core");
     workspace_write(ws, RUNNING, "");
-    assert_int_equal(settle_task(spool, ID, NULL, &ws->err, ws->pool), APR_SUCCESS);
+    assert_int_equal(settle(ws, spool, NULL), APR_SUCCESS);
     assert_string_equal(workspace_read(ws, TASK "/finished_time"), "1\n");
     assert_string_equal(workspace_read(ws, TASK "/retrace_log"), "first\n");
     assert_false(workspace_exists(ws, TASK "/crash"));
-    assert_false(workspace_exists(ws, RUNNING));
+    assert_true(workspace_exists(ws, RUNNING));
 }
 
-static void the_entry_of_a_task_that_is_gone_is_removed(void **state)
+/* What is recorded is read under the lock: its owner may delete it at once. */
+static void what_is_to_be_recorded_is_handed_out(void **state)
 {
     workspace_t *ws = *state;
     const retrace_spool_t *spool = workspace_spool(ws);
+    const stats_task_t *ended = NULL;
 
-    workspace_write(ws, RUNNING, "");
-    workspace_write(ws, "spool/queue/" ID_TEXT, "");
-    assert_int_equal(settle_task(spool, ID, "It died", &ws->err, ws->pool), APR_SUCCESS);
-    assert_int_equal(workspace_count(ws, "spool/running"), 0);
-    assert_int_equal(workspace_count(ws, "spool/queue"), 0);
+    workspace_write(ws, TASK "/started_time", "5\n");
+    workspace_write(ws, TASK "/facts", "package bash\n");
+    assert_int_equal(settle_task(&ended, spool, ID, "It died", &ws->err, ws->pool), APR_SUCCESS);
+    workspace_shell(ws, "rm -r " TASK);
+    assert_int_equal(ended->id, ID);
+    assert_false(ended->is_success);
+    assert_int_equal(ended->start_s, 5);
+    assert_true(ended->end_s > 5);
+    assert_string_equal(ended->facts->package, "bash");
+}
+
+static void of_a_task_that_is_gone_nothing_is_recorded(void **state)
+{
+    workspace_t *ws = *state;
+    const retrace_spool_t *spool = workspace_spool(ws);
+    const stats_task_t *ended = NULL;
+
+    assert_int_equal(settle_task(&ended, spool, ID, "It died", &ws->err, ws->pool), APR_SUCCESS);
+    assert_null(ended);
     assert_false(workspace_exists(ws, TASK));
 }
 
@@ -224,7 +247,7 @@ static void a_task_whose_lock_is_held_is_left_alone(void **state)
 
     workspace_write(ws, RUNNING, "");
     assert_int_equal(retrace_fs_lock(&lock, task, RETRACE_FILE_LOCK, false, &ws->err), APR_SUCCESS);
-    assert_int_equal(settle_task(spool, ID, "It died", &ws->err, ws->pool), APR_EBUSY);
+    assert_int_equal(settle(ws, spool, "It died"), APR_EBUSY);
     assert_false(workspace_exists(ws, TASK "/finished_time"));
     assert_true(workspace_exists(ws, RUNNING));
     (void)close(lock);
@@ -238,8 +261,8 @@ static void settling_twice_is_fine_and_leaves_no_descriptor(void **state)
     int before = workspace_descriptors();
 
     workspace_make_dir(ws, TASK);
-    assert_int_equal(settle_task(spool, ID, "first", &ws->err, ws->pool), APR_SUCCESS);
-    assert_int_equal(settle_task(spool, ID, "second", &ws->err, ws->pool), APR_SUCCESS);
+    assert_int_equal(settle(ws, spool, "first"), APR_SUCCESS);
+    assert_int_equal(settle(ws, spool, "second"), APR_SUCCESS);
     assert_null(strstr(workspace_read(ws, TASK "/retrace_log"), "second"));
     assert_int_equal(workspace_descriptors(), before);
 }
@@ -286,7 +309,8 @@ int main(void)
         TEST(a_task_without_a_result_fails_for_the_reason_given),
         TEST(a_worker_killed_after_its_backtrace_has_succeeded),
         TEST(a_task_that_has_ended_is_only_cleaned),
-        TEST(the_entry_of_a_task_that_is_gone_is_removed),
+        TEST(what_is_to_be_recorded_is_handed_out),
+        TEST(of_a_task_that_is_gone_nothing_is_recorded),
         TEST(a_task_whose_lock_is_held_is_left_alone),
         TEST(settling_twice_is_fine_and_leaves_no_descriptor),
         TEST(starts_are_counted_until_they_are_too_many),
