@@ -23,12 +23,14 @@
 
 #define EXIT_NO_TASK     66 /* there is no such task */
 #define EXIT_NOT_WAITING 73 /* only a managed task that nobody has started can be started */
+#define EXIT_FULL        74 /* nobody has taken earlier deliveries of statistics */
 #define EXIT_BUSY        75 /* the task has not ended: it must be cancelled first */
 #define EXIT_USAGE       100
 #define EXIT_SYSTEM      111
 
-#define SET_LOCK  "set.lock" /* one writer of values at a time */
-#define VALUE_MAX 4096       /* bytes of a value or of one delivery of statistics */
+#define SET_LOCK       "set.lock" /* one writer of values at a time */
+#define VALUE_MAX      4096       /* bytes of a value or of one delivery of statistics */
+#define MAX_DELIVERIES 1000       /* that wait for the dispatcher: httpd must not fill the disk */
 
 typedef struct edit_t {
     const retrace_spool_t *spool;
@@ -149,6 +151,23 @@ static apr_status_t set_value(const edit_t *edit, int task, retrace_error_t *err
     return rv;
 }
 
+static bool count_entry(void *baton, const char *name)
+{
+    (void)name;
+    return ++*(int *)baton < MAX_DELIVERIES;
+}
+
+static apr_status_t check_room(int directory, retrace_error_t *err)
+{
+    int entries = 0;
+    apr_status_t rv = retrace_fs_each(directory, count_entry, &entries, err);
+
+    if (rv == APR_SUCCESS && entries >= MAX_DELIVERIES) {
+        rv = retrace_fail(err, EDQUOT, "%d deliveries wait for the dispatcher", entries);
+    }
+    return rv;
+}
+
 /* A delivery is a file of its own, which the dispatcher takes into the statistics and removes. */
 static apr_status_t count(const edit_t *edit, int task, retrace_error_t *err)
 {
@@ -161,13 +180,17 @@ static apr_status_t count(const edit_t *edit, int task, retrace_error_t *err)
     if (rv == APR_SUCCESS) {
         rv = retrace_fs_make_dir(&directory, edit->spool->root, RETRACE_DIR_COUNTS, 0750, err);
     }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = check_room(directory, err);
     if (rv == APR_SUCCESS) {
         rv = retrace_fs_replace(
             directory,
             apr_psprintf(edit->pool, "%" APR_TIME_T_FMT ".%ld", apr_time_now(), (long)getpid()),
             value, length, 0640, false, err);
-        (void)close(directory);
     }
+    (void)close(directory);
     return rv;
 }
 
@@ -229,6 +252,9 @@ static int exit_code(apr_status_t rv)
     }
     if (rv == APR_EMISMATCH) {
         return EXIT_NOT_WAITING;
+    }
+    if (rv == EDQUOT) {
+        return EXIT_FULL;
     }
     return APR_STATUS_IS_ENOENT(rv) ? EXIT_NO_TASK : EXIT_SYSTEM;
 }

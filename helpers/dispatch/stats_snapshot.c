@@ -33,7 +33,7 @@ static const char *const statements[STATS_VIEWS] = {
                           "LIMIT 1000",
     [STATS_EACH_PACKAGE] =
         "SELECT package, release, " AVERAGE " FROM estimates WHERE package NOT IN ('', '-') "
-        "AND release NOT IN ('', '-') AND samples > 0 ORDER BY tasks DESC LIMIT 20000",
+        "AND release NOT IN ('', '-') AND samples > 0 ORDER BY tasks DESC LIMIT 10000",
 };
 
 const char *stats_snapshot_day(const stats_snapshot_t *snapshot, int i, apr_pool_t *p)

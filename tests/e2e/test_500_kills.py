@@ -6,6 +6,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import threading
 import time
 from collections import Counter
@@ -219,7 +220,7 @@ class TestAfterKills:
     def test_500_008_nothing_odd_in_the_spool(self, aftermath):
         names = {name for name in aftermath.env.entries(".") if not name.isdigit()}
         assert names <= {".incoming", "queue", "running", "queue.lock", "dispatch.lock",
-                         "heartbeat", "sandbox_ok", "dispatcher_error"}
+                         "heartbeat", "sandbox_ok", "dispatcher_error", "statistics", "stats.db"}
 
     def test_500_009_no_process_is_left(self, aftermath):
         server = aftermath.env.server
@@ -230,6 +231,13 @@ class TestAfterKills:
         env = aftermath.env
         assert env.client.wait(env.client.submit(upload)) == "FINISHED_SUCCESS"
         env.wait_idle()
+
+    def test_500_011_each_task_is_recorded_once(self, aftermath):
+        spool = aftermath.env.server.spool
+        connection = sqlite3.connect(f"file:{spool}/stats.db?mode=ro", uri=True)
+        recorded = Counter(row[0] for row in connection.execute("SELECT taskid FROM tasks"))
+        connection.close()
+        assert recorded == Counter(int(place.name) for place in spool.glob("[0-9]*"))
 
 
 def content_of(group):
