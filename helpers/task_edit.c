@@ -151,16 +151,10 @@ static apr_status_t set_value(const edit_t *edit, int task, retrace_error_t *err
     return rv;
 }
 
-static bool count_entry(void *baton, const char *name)
-{
-    (void)name;
-    return ++*(int *)baton < MAX_DELIVERIES;
-}
-
 static apr_status_t check_room(int directory, retrace_error_t *err)
 {
     int entries = 0;
-    apr_status_t rv = retrace_fs_each(directory, count_entry, &entries, err);
+    apr_status_t rv = retrace_fs_count(&entries, directory, MAX_DELIVERIES, err);
 
     if (rv == APR_SUCCESS && entries >= MAX_DELIVERIES) {
         rv = retrace_fail(err, EDQUOT, "%d deliveries wait for the dispatcher", entries);

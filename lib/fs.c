@@ -179,6 +179,30 @@ apr_status_t retrace_fs_each(int dir, bool (*visit)(void *baton, const char *nam
     return APR_SUCCESS;
 }
 
+typedef struct tally_t {
+    int count;
+    int max;
+} tally_t;
+
+static bool count_entry(void *baton, const char *name)
+{
+    tally_t *tally = baton;
+
+    (void)name;
+    return ++tally->count < tally->max;
+}
+
+apr_status_t retrace_fs_count(int *pcount, int dir, int max, retrace_error_t *err)
+{
+    tally_t tally = { 0, max };
+    apr_status_t rv = retrace_fs_each(dir, count_entry, &tally, err);
+
+    if (rv == APR_SUCCESS) {
+        *pcount = tally.count;
+    }
+    return rv;
+}
+
 bool retrace_fs_is_unfinished(const char *name)
 {
     size_t length = strlen(name);

@@ -43,6 +43,9 @@ apr_status_t retrace_fs_read(const char **ptext, apr_size_t *plength, int dir, c
 apr_status_t retrace_fs_replace(int dir, const char *name, const void *data, apr_size_t length,
                                 mode_t mode, bool durable, retrace_error_t *err);
 
+/** How many entries a directory has, or `max` when it has that many or more. */
+apr_status_t retrace_fs_count(int *pcount, int dir, int max, retrace_error_t *err);
+
 /** Is this the name of a file that retrace_fs_replace has not finished? */
 bool retrace_fs_is_unfinished(const char *name);
 

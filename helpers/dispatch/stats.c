@@ -190,12 +190,6 @@ static apr_status_t insert_task(stats_db_t *db, void *baton, retrace_error_t *er
     return stats_task_insert(db, *(const stats_task_t **)baton, err, scratch);
 }
 
-static bool count_entry(void *baton, const char *name)
-{
-    (void)name;
-    return ++*(int *)baton < STATS_MAX_UNRECORDED;
-}
-
 static apr_status_t open_unrecorded(int *pfd, const stats_t *stats, retrace_error_t *err)
 {
     int statistics = -1;
@@ -217,7 +211,7 @@ static void keep_for_later(stats_t *stats, uint32_t id)
     if (open_unrecorded(&directory, stats, NULL) != APR_SUCCESS) {
         return;
     }
-    if (retrace_fs_each(directory, count_entry, &count, NULL) == APR_SUCCESS
+    if (retrace_fs_count(&count, directory, STATS_MAX_UNRECORDED, NULL) == APR_SUCCESS
         && count < STATS_MAX_UNRECORDED) {
         int fd = openat(directory, retrace_id_format(id).text,
                         O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/fs.h"
@@ -216,6 +217,23 @@ apr_status_t stats_db_select(apr_array_header_t **prows, stats_db_t *db, const c
     }
     *prows = rows;
     return APR_SUCCESS;
+}
+
+const char *stats_db_number(int64_t number, apr_pool_t *p)
+{
+    return apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)number);
+}
+
+const char *stats_db_day(int64_t when_s, apr_pool_t *p)
+{
+    time_t when = (time_t)when_s;
+    char text[32] = "1970-01-01";
+    struct tm parts;
+
+    if (gmtime_r(&when, &parts) != NULL) {
+        (void)strftime(text, sizeof(text), "%Y-%m-%d", &parts);
+    }
+    return apr_pstrdup(p, text);
 }
 
 /* --- Setting aside ------------------------------------------------------------------------- */

@@ -53,6 +53,10 @@ apr_status_t stats_db_change(int *pchanged, stats_db_t *db, const char *statemen
 apr_status_t stats_db_select(apr_array_header_t **prows, stats_db_t *db, const char *statement,
                              const char *const *values, int n_values, retrace_error_t *err);
 
+/** Values as texts, in p: a number, and the UTC day of a time since 1970 as YYYY-MM-DD. */
+const char *stats_db_number(int64_t number, apr_pool_t *p);
+const char *stats_db_day(int64_t when_s, apr_pool_t *p);
+
 /**
  * Give a database that is corrupt another name, `<name>.corrupt-<now>`, instead of an earlier such
  * file. Not while it is open.

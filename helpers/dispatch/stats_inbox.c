@@ -5,7 +5,6 @@
 #include <apr_strings.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "helpers/dispatch/stats_counts.h"
@@ -23,17 +22,6 @@ typedef struct inbox_t {
     apr_pool_t *pool;
 } inbox_t;
 
-static const char *day_of(time_t when, apr_pool_t *p)
-{
-    char text[32] = "1970-01-01";
-    struct tm parts;
-
-    if (gmtime_r(&when, &parts) != NULL) {
-        (void)strftime(text, sizeof(text), "%Y-%m-%d", &parts);
-    }
-    return apr_pstrdup(p, text);
-}
-
 static void read_delivery(inbox_t *inbox, const char *name, time_t when)
 {
     stats_delivery_t *delivery = &APR_ARRAY_PUSH(inbox->deliveries, stats_delivery_t);
@@ -41,7 +29,7 @@ static void read_delivery(inbox_t *inbox, const char *name, time_t when)
     apr_size_t length = 0;
 
     delivery->name = apr_pstrdup(inbox->pool, name);
-    delivery->day = day_of(when, inbox->pool);
+    delivery->day = stats_db_day(when, inbox->pool);
     delivery->counts = NULL;
     if (retrace_fs_read(&text, &length, inbox->directory, name, STATS_DELIVERY_MAX, NULL,
                         inbox->pool)
@@ -101,7 +89,7 @@ static apr_status_t insert_name(int *pinserted, stats_db_t *db, const char *name
 static apr_status_t add_refusals(stats_db_t *db, const char *day, const stats_count_t *count,
                                  retrace_error_t *err, apr_pool_t *p)
 {
-    const char *status = apr_itoa(p, count->status);
+    const char *status = stats_db_number(count->status, p);
     const char *const values[] = {
         day,
         status,
@@ -109,9 +97,9 @@ static apr_status_t add_refusals(stats_db_t *db, const char *day, const stats_co
         status,
         count->reason,
         day,
-        apr_itoa(p, STATS_MAX_REASONS),
+        stats_db_number(STATS_MAX_REASONS, p),
         count->reason,
-        apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)count->count),
+        stats_db_number(count->count, p),
     };
 
     return stats_db_change(
@@ -127,8 +115,7 @@ static apr_status_t add_refusals(stats_db_t *db, const char *day, const stats_co
 static apr_status_t add_to_counter(stats_db_t *db, const stats_count_t *count, retrace_error_t *err,
                                    apr_pool_t *p)
 {
-    const char *const values[] = { apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)count->count),
-                                   count->name };
+    const char *const values[] = { stats_db_number(count->count, p), count->name };
 
     return stats_db_change(NULL, db, "UPDATE counters SET value = value + %s WHERE name = %s",
                            values, N(values), err);

@@ -20,13 +20,15 @@ typedef struct member_t {
 /* What is cut off must not leave half a character: nothing but ASCII stays as it is. */
 static json_t *text_value(const char *text)
 {
-    char cut[STATS_TEXT_MAX + 1];
+    char cut[STATS_TEXT_MAX + 1] = "";
     size_t i;
 
-    for (i = 0; i < STATS_TEXT_MAX && text[i] != '\0'; i++) {
-        cut[i] = text[i] >= 0x20 && text[i] < 0x7f ? text[i] : '?';
+    (void)apr_cpystrn(cut, text, sizeof(cut));
+    for (i = 0; cut[i] != '\0'; i++) {
+        if (cut[i] < 0x20 || cut[i] > 0x7e) {
+            cut[i] = '?';
+        }
     }
-    cut[i] = '\0';
     return json_string(cut);
 }
 

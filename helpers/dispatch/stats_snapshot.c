@@ -4,7 +4,6 @@
 
 #include <apr_strings.h>
 #include <string.h>
-#include <time.h>
 
 #define DAY_S 86400
 
@@ -38,14 +37,7 @@ static const char *const statements[STATS_VIEWS] = {
 
 const char *stats_snapshot_day(const stats_snapshot_t *snapshot, int i, apr_pool_t *p)
 {
-    time_t when = (time_t)(snapshot->now_s - (int64_t)(STATS_DAYS - 1 - i) * DAY_S);
-    char text[32] = "";
-    struct tm parts;
-
-    if (gmtime_r(&when, &parts) != NULL) {
-        (void)strftime(text, sizeof(text), "%Y-%m-%d", &parts);
-    }
-    return apr_pstrdup(p, text);
+    return stats_db_day(snapshot->now_s - (int64_t)(STATS_DAYS - 1 - i) * DAY_S, p);
 }
 
 apr_status_t stats_snapshot_read(stats_snapshot_t *snapshot, stats_db_t *db, int64_t now_s,

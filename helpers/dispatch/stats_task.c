@@ -56,11 +56,6 @@ const stats_task_t *stats_task_read(int task, uint32_t id, apr_pool_t *p)
 
 /* --- Inserting ----------------------------------------------------------------------------- */
 
-static const char *number(int64_t value, apr_pool_t *p)
-{
-    return apr_psprintf(p, "%" APR_INT64_T_FMT, (apr_int64_t)value);
-}
-
 static int64_t within(int64_t value, int64_t max)
 {
     return value < 0 ? 0 : value < max ? value : max;
@@ -69,7 +64,7 @@ static int64_t within(int64_t value, int64_t max)
 /* What is below 0 is unknown: NULL. */
 static const char *number_or_null(int64_t value, int64_t max, apr_pool_t *p)
 {
-    return value < 0 ? NULL : number(within(value, max), p);
+    return value < 0 ? NULL : stats_db_number(within(value, max), p);
 }
 
 /* The clock may have been set back meanwhile. */
@@ -78,7 +73,7 @@ static const char *duration(const stats_task_t *task, apr_pool_t *p)
     if (task->start_s < 0) {
         return NULL;
     }
-    return number(within(task->end_s - task->start_s, TIME_MAX_MS / 1000), p);
+    return stats_db_number(within(task->end_s - task->start_s, TIME_MAX_MS / 1000), p);
 }
 
 static apr_status_t insert_task(int *pinserted, stats_db_t *db, const stats_task_t *task,
@@ -87,23 +82,23 @@ static apr_status_t insert_task(int *pinserted, stats_db_t *db, const stats_task
     const retrace_facts_t *facts = task->facts;
     const int64_t *ms = facts->timing_ms;
     const char *const values[] = {
-        number(task->id, p),
+        stats_db_number(task->id, p),
         facts->package,
         facts->version,
         facts->release,
         facts->arch,
         number_or_null(task->start_s, DATE_MAX_S, p),
-        number(task->end_s, p),
+        stats_db_number(task->end_s, p),
         duration(task, p),
-        number(within(facts->core_bytes, CORE_MAX), p),
+        stats_db_number(within(facts->core_bytes, CORE_MAX), p),
         task->is_success ? "success" : "failure",
         number_or_null(ms[RETRACE_TIMING_ANALYZE], TIME_MAX_MS, p),
         number_or_null(ms[RETRACE_TIMING_ENVIRONMENT], TIME_MAX_MS, p),
         number_or_null(ms[RETRACE_TIMING_DEBUGGER], TIME_MAX_MS, p),
         number_or_null(ms[RETRACE_TIMING_REPORT], TIME_MAX_MS, p),
-        number(within(facts->cache_hits, FILES_MAX), p),
-        number(within(facts->cache_misses, FILES_MAX), p),
-        number(facts->missing->nelts, p),
+        stats_db_number(within(facts->cache_hits, FILES_MAX), p),
+        stats_db_number(within(facts->cache_misses, FILES_MAX), p),
+        stats_db_number(facts->missing->nelts, p),
     };
 
     return stats_db_change(pinserted, db,
@@ -118,7 +113,8 @@ static apr_status_t insert_task(int *pinserted, stats_db_t *db, const stats_task
 static apr_status_t insert_missing(stats_db_t *db, uint32_t id, const retrace_missing_t *missing,
                                    retrace_error_t *err, apr_pool_t *p)
 {
-    const char *const values[] = { number(id, p), missing->kind, missing->build_id, missing->path };
+    const char *const values[] = { stats_db_number(id, p), missing->kind, missing->build_id,
+                                   missing->path };
 
     return stats_db_change(
         NULL, db, "INSERT INTO missing (taskid, kind, build_id, path) VALUES (%s, %s, %s, %s)",

@@ -80,7 +80,7 @@ class Syslog:
             assert sentence in line
 
     def find(self):
-        return [line for line in self._lines()[self.start:] if "statistics: " in line]
+        return [line for line in self._lines()[self.start:] if "retrace-dispatch[" in line and "statistics: " in line]
 
 
 @pytest.fixture

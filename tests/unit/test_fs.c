@@ -350,6 +350,41 @@ static void removing_leaves_no_descriptor_open(void **state)
     assert_int_equal(workspace_descriptors(), before);
 }
 
+static bool visit_two(void *baton, const char *name)
+{
+    assert_string_not_equal(name, ".");
+    assert_string_not_equal(name, "..");
+    return ++*(int *)baton < 2;
+}
+
+static void entries_are_visited_until_the_visitor_has_enough(void **state)
+{
+    workspace_t *ws = *state;
+    int visited = 0;
+
+    workspace_shell(ws, "touch a b .c");
+    assert_int_equal(retrace_fs_each(ws->dir, visit_two, &visited, &ws->err), APR_SUCCESS);
+    assert_int_equal(visited, 2);
+    assert_int_equal(retrace_fs_each(-1, visit_two, &visited, &ws->err), EBADF);
+}
+
+/* log.txt is the shell's. */
+static void entries_are_counted_up_to_the_limit(void **state)
+{
+    workspace_t *ws = *state;
+    int before = workspace_descriptors();
+    int count = -1;
+
+    workspace_shell(ws, "touch a b .c");
+    assert_int_equal(retrace_fs_count(&count, ws->dir, 5, &ws->err), APR_SUCCESS);
+    assert_int_equal(count, 4);
+    assert_int_equal(retrace_fs_count(&count, ws->dir, 4, &ws->err), APR_SUCCESS);
+    assert_int_equal(count, 4);
+    assert_int_equal(retrace_fs_count(&count, ws->dir, 3, &ws->err), APR_SUCCESS);
+    assert_int_equal(count, 3);
+    assert_int_equal(workspace_descriptors(), before);
+}
+
 static void free_space_is_told_or_minus_one(void **state)
 {
     assert_true(retrace_fs_free_bytes(((workspace_t *)*state)->dir) >= 0);
@@ -385,6 +420,8 @@ int main(void)
         TEST(directories_are_removed_down_to_the_limit),
         TEST(a_tree_one_deeper_is_not_removed),
         TEST(removing_leaves_no_descriptor_open),
+        TEST(entries_are_visited_until_the_visitor_has_enough),
+        TEST(entries_are_counted_up_to_the_limit),
         TEST(free_space_is_told_or_minus_one),
     };
 
