@@ -244,48 +244,64 @@ static bool add_id(void *baton, const char *name)
     if (retrace_id_parse(name, &id)) {
         APR_ARRAY_PUSH(ids, uint32_t) = id;
     }
-    return ids->nelts < STATS_MAX_UNRECORDED;
+    return ids->nelts < STATS_CATCH_UP;
 }
 
-static const stats_task_t *read_task(const stats_t *stats, uint32_t id, apr_pool_t *p)
+/* One that is gone, or runs again, is not waited for. */
+static apr_array_header_t *read_tasks(const stats_t *stats, const apr_array_header_t *ids,
+                                      apr_pool_t *p)
 {
-    const stats_task_t *ended;
-    int task = -1;
+    apr_array_header_t *tasks = apr_array_make(p, ids->nelts, sizeof(const stats_task_t *));
+    int i;
 
-    if (retrace_spool_open_task(&task, stats->spool->root, id, NULL) != APR_SUCCESS) {
-        return NULL;
+    for (i = 0; i < ids->nelts; i++) {
+        uint32_t id = APR_ARRAY_IDX(ids, i, uint32_t);
+        const stats_task_t *ended;
+        int task = -1;
+
+        if (retrace_spool_open_task(&task, stats->spool->root, id, NULL) == APR_SUCCESS) {
+            ended = stats_task_read(task, id, p);
+            if (ended != NULL) {
+                APR_ARRAY_PUSH(tasks, const stats_task_t *) = ended;
+            }
+            (void)close(task);
+        }
     }
-    ended = stats_task_read(task, id, p);
-    (void)close(task);
-    return ended;
+    return tasks;
 }
 
-/* One that is gone, or runs again, is not waited for. @return false when the database fails */
-static bool catch_up(stats_t *stats, int directory, uint32_t id, int64_t now_s, apr_pool_t *p)
+static apr_status_t insert_tasks(stats_db_t *db, void *baton, retrace_error_t *err,
+                                 apr_pool_t *scratch)
 {
-    const stats_task_t *ended = read_task(stats, id, p);
+    const apr_array_header_t *tasks = baton;
+    apr_status_t rv = APR_SUCCESS;
+    int i;
 
-    if (ended != NULL) {
-        if (!work_on(stats, insert_task, &ended, now_s)) {
+    for (i = 0; rv == APR_SUCCESS && i < tasks->nelts; i++) {
+        rv = stats_task_insert(db, APR_ARRAY_IDX(tasks, i, const stats_task_t *), err, scratch);
+    }
+    return rv;
+}
+
+/* @return false when some are left */
+static bool catch_up(stats_t *stats, int directory, int64_t now_s, apr_pool_t *scratch)
+{
+    apr_array_header_t *ids = apr_array_make(scratch, 16, sizeof(uint32_t));
+    apr_array_header_t *tasks;
+    int i;
+
+    (void)retrace_fs_each(directory, add_id, ids, NULL);
+    tasks = read_tasks(stats, ids, scratch);
+    if (tasks->nelts > 0) {
+        if (!work_on(stats, insert_tasks, tasks, now_s)) {
             return false;
         }
         stats->is_changed = true;
     }
-    (void)unlinkat(directory, retrace_id_format(id).text, 0);
-    return true;
-}
-
-static bool record_all(stats_t *stats, int directory, int64_t now_s, apr_pool_t *scratch)
-{
-    apr_array_header_t *ids = apr_array_make(scratch, 16, sizeof(uint32_t));
-    bool is_well = true;
-    int i;
-
-    (void)retrace_fs_each(directory, add_id, ids, NULL);
-    for (i = 0; is_well && i < ids->nelts; i++) {
-        is_well = catch_up(stats, directory, APR_ARRAY_IDX(ids, i, uint32_t), now_s, scratch);
+    for (i = 0; i < ids->nelts; i++) {
+        (void)unlinkat(directory, retrace_id_format(APR_ARRAY_IDX(ids, i, uint32_t)).text, 0);
     }
-    return is_well;
+    return ids->nelts < STATS_CATCH_UP;
 }
 
 static void record_unrecorded(stats_t *stats, int64_t now_s)
@@ -303,7 +319,7 @@ static void record_unrecorded(stats_t *stats, int64_t now_s)
         return;
     }
     apr_pool_create(&scratch, stats->pool);
-    stats->has_unrecorded = !record_all(stats, directory, now_s, scratch);
+    stats->has_unrecorded = !catch_up(stats, directory, now_s, scratch);
     (void)close(directory);
     apr_pool_destroy(scratch);
 }

@@ -21,6 +21,7 @@
 #define STATS_LOG_S          60   /* no second line in the log this soon after the first */
 #define STATS_PUBLISH_S      5    /* files are not replaced more often while there is work */
 #define STATS_MAX_UNRECORDED 1000 /* tasks that wait for the database; others are not counted */
+#define STATS_CATCH_UP       100  /* of these are recorded in one round */
 
 typedef struct stats_t stats_t;
 

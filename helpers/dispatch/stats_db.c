@@ -261,10 +261,8 @@ apr_status_t stats_db_set_aside(const retrace_spool_t *spool, const char *name, 
     old_files_t old = { spool->root, prefix };
     apr_status_t rv = retrace_fs_each(spool->root, remove_if_old, &old, err);
 
-    /* Its journal is worth nothing without it, and must not be played into the next one. */
-    if (rv == APR_SUCCESS) {
-        rv = retrace_fs_remove(spool->root, apr_pstrcat(scratch, name, "-journal", NULL), err);
-    }
+    /* A journal that it leaves is not played into the next one: SQLite removes it, as that one is
+     * empty. */
     if (rv == APR_SUCCESS && renameat(spool->root, name, spool->root, aside) != 0) {
         rv = retrace_fail(err, errno, "rename %s", name);
     }

@@ -80,7 +80,8 @@ class Syslog:
             assert sentence in line
 
     def find(self):
-        return [line for line in self._lines()[self.start:] if "retrace-dispatch[" in line and "statistics: " in line]
+        return [line for line in self._lines()[self.start:]
+                if "retrace-dispatch[" in line and "statistics: " in line]
 
 
 @pytest.fixture
@@ -174,7 +175,8 @@ class TestRecording:
             == {"estimates", "metrics", "stats.json"}
         for path in places:
             info = path.stat()
-            assert (info.st_uid, info.st_gid) == (server.owner().pw_uid, server.httpd_group().gr_gid)
+            assert info.st_uid == server.owner().pw_uid
+            assert info.st_gid == server.httpd_group().gr_gid
             mode = stat.S_IMODE(info.st_mode)
             assert mode == (0o2750 if path.is_dir() else 0o640), f"{path}: {mode:o}"
 

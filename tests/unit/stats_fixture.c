@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -95,7 +96,8 @@ static int run_shell(void *baton)
 {
     const holder_t *holder = baton;
 
-    if (chdir(holder->ws->path) != 0) {
+    /* It must not outlive a test that fails. */
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || chdir(holder->ws->path) != 0) {
         return 1;
     }
     execl("/bin/sh", "sh", "-c", holder->command, (char *)NULL);
@@ -103,12 +105,14 @@ static int run_shell(void *baton)
 }
 
 /* The shell becomes sqlite3, which reads from a pipe that it holds open itself. */
-pid_t stats_fixture_hold_lock(const workspace_t *ws)
+pid_t stats_fixture_hold_lock(const workspace_t *ws, const char *begin)
 {
     holder_t holder = { ws,
-                        "mkfifo hold.in; exec 3<>hold.in;"
-                        "printf '%s\\n' 'BEGIN EXCLUSIVE;' '.shell touch held' >&3;"
-                        "exec sqlite3 spool/stats.db <&3" };
+                        apr_pstrcat(ws->pool, "mkfifo hold.in; exec 3<>hold.in; printf '%s\\n' '",
+                                    begin,
+                                    ";' '.shell touch held' >&3;"
+                                    "exec sqlite3 spool/stats.db <&3 >/dev/null",
+                                    NULL) };
     pid_t child = workspace_start(run_shell, &holder);
 
     while (!workspace_exists(ws, "held")) {

@@ -25,8 +25,8 @@ void stats_fixture_shell(const workspace_t *ws, const char *statements);
 /** Fails the test unless this is the output of the statements: columns separated by '|'. */
 void stats_fixture_expect(const workspace_t *ws, const char *statements, const char *output);
 
-/** Have another process hold the exclusive lock; returns once it does. */
-pid_t stats_fixture_hold_lock(const workspace_t *ws);
+/** Have another process begin a transaction by this statement and hold it; returns once it does. */
+pid_t stats_fixture_hold_lock(const workspace_t *ws, const char *begin);
 void stats_fixture_release_lock(pid_t holder);
 
 #endif

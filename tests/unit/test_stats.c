@@ -159,7 +159,7 @@ static void a_held_lock_is_not_waited_for_again_and_again(void **state)
 
     stats_round(stats, true, 1);
     workspace_shell(ws, "rm spool/statistics/stats.json");
-    holder = stats_fixture_hold_lock(ws);
+    holder = stats_fixture_hold_lock(ws, "BEGIN EXCLUSIVE");
     stats_fixture_write_task(ws, ID_TEXT);
     record(stats, ws, ID, 100);
     assert_string_equal(workspace_read(ws, ERROR), "stats.db: database is locked");
@@ -304,6 +304,25 @@ static void tasks_that_wait_for_the_database_have_a_limit(void **state)
     assert_int_equal(workspace_count(ws, "spool/statistics/unrecorded"), STATS_MAX_UNRECORDED);
 }
 
+static void catching_up_does_not_hold_up_a_round(void **state)
+{
+    workspace_t *ws = *state;
+    stats_t *stats = make_stats(ws);
+
+    workspace_make_dir(ws, "spool/statistics/unrecorded");
+    stats_fixture_write_task(ws, "200000001");
+    workspace_shell(ws,
+                    "cd spool && for i in $(seq 200000002 200000101); do "
+                    "cp -r 200000001 $i; done && cd statistics/unrecorded && "
+                    "seq 200000001 200000101 | xargs touch && touch other");
+    stats_round(stats, false, 100);
+    stats_fixture_expect(ws, "SELECT count(*) FROM tasks", "100\n");
+    assert_int_equal(workspace_count(ws, "spool/statistics/unrecorded"), 2);
+    stats_round(stats, true, 101);
+    stats_fixture_expect(ws, "SELECT count(*) FROM tasks", "101\n");
+    assert_int_equal(workspace_count(ws, "spool/statistics/unrecorded"), 1);
+}
+
 /* --- What it leaves ------------------------------------------------------------------------ */
 
 static void a_fresh_spool_gets_a_private_database_and_files_for_httpd(void **state)
@@ -424,6 +443,7 @@ int main(void)
         TEST(a_failure_is_told_once_a_minute),
         TEST(another_dispatcher_does_not_tell_it_again),
         TEST(tasks_that_wait_for_the_database_have_a_limit),
+        TEST(catching_up_does_not_hold_up_a_round),
         TEST(a_fresh_spool_gets_a_private_database_and_files_for_httpd),
         TEST(files_are_not_replaced_at_each_task_while_there_is_work),
         TEST(without_a_change_nothing_is_opened),
