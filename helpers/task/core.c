@@ -13,9 +13,8 @@
 
 #include "helpers/task/exit.h"
 #include "helpers/task/temporary.h"
+#include "lib/config.h"
 #include "lib/fs.h"
-
-#define MIB (INT64_C(1024) * 1024)
 
 typedef struct packing_rule_t {
     const char *suffix;
@@ -209,7 +208,7 @@ static apr_status_t copy_packed(struct archive *in, void *baton, retrace_error_t
             return retrace_fail(err, TASK_STATUS(TASK_EXIT_SOURCE),
                                 "the core is larger than the %" APR_INT64_T_FMT
                                 " MB that the server takes",
-                                unpacking->max_bytes / MIB);
+                                unpacking->max_bytes / RETRACE_MIB);
         }
         rv = retrace_fs_write_all(unpacking->out, block, (apr_size_t)got);
         if (rv != APR_SUCCESS) {

@@ -28,6 +28,18 @@ typedef struct upload_job_t {
     apr_pool_t *pool;
 } upload_job_t;
 
+/* --- Asking first -------------------------------------------------------------------------- */
+
+/* What makes all further work vain. */
+static apr_status_t check_server(const task_settings_t *settings, const task_options_t *options,
+                                 bool batch, retrace_error_t *err)
+{
+    if (batch && options->json && !TASK_HAS(settings->features, TASK_FEATURE_JSON)) {
+        return task_session_no_json(err);
+    }
+    return task_plan_check_free(settings, err);
+}
+
 /* --- Making the upload --------------------------------------------------------------------- */
 
 static apr_status_t prepare(task_upload_t *upload, task_format_t *pformat, task_session_t *session,
@@ -91,7 +103,7 @@ static apr_status_t send_once(task_reply_t *reply, upload_job_t *job)
         .content_type = job->content_type,
         .upload = job->upload.fd,
         .upload_bytes = job->upload.bytes,
-        .type = job->session->options->type,
+        .type = (int)job->session->options->type,
         .wants_sync = job->sync,
         .on_headers = take_headers,
         .baton = job,
@@ -153,6 +165,9 @@ apr_status_t task_create(task_receipt_t *receipt, task_session_t *session, bool 
     };
     apr_status_t rv = task_session_settings(&settings, session, err, p);
 
+    if (rv == APR_SUCCESS) {
+        rv = check_server(&settings, options, batch, err);
+    }
     if (rv == APR_SUCCESS) {
         rv = prepare(&job.upload, &format, session, &settings, err, p);
     }

@@ -101,12 +101,7 @@ static apr_status_t take_number(task_options_t *options, const option_rule_t *ru
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_USAGE), "--%s wants a number from %d to %d",
                             rule->name, (int)rule->min, (int)rule->max);
     }
-    if (rule->offset == FIELD(type)) {
-        options->type = (int)value;
-    }
-    else {
-        memcpy(field, &value, sizeof(value));
-    }
+    memcpy(field, &value, sizeof(value));
     return APR_SUCCESS;
 }
 

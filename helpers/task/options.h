@@ -46,7 +46,7 @@ typedef struct task_options_t {
     const char *package;
     const char *executable;
     const char *os_release;
-    int type;
+    int64_t type;
     int64_t delay_s;
     int64_t timeout_s; /* 0: the default of each request */
     bool insecure;

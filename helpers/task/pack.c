@@ -11,10 +11,10 @@
 
 #include "helpers/task/exit.h"
 #include "helpers/task/temporary.h"
+#include "lib/config.h"
 
 #define MODE     0640 /* what ABRT gives them */
 #define XZ_LEVEL "2"  /* the same: more costs much time and saves little */
-#define MIB      (INT64_C(1024) * 1024)
 
 typedef struct encoding_t {
     int (*add_filter)(struct archive *out);
@@ -49,7 +49,7 @@ static apr_status_t check_packed(const task_plan_t *plan, int64_t bytes, retrace
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_SOURCE),
                             "the packed crash is larger than the %" APR_INT64_T_FMT
                             " MB that the server takes",
-                            plan->max_packed / MIB);
+                            plan->max_packed / RETRACE_MIB);
     }
     return APR_SUCCESS;
 }

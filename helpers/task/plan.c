@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "helpers/task/exit.h"
-
-#define MIB (INT64_C(1024) * 1024)
+#include "lib/config.h"
 
 static const char *const core_names[TASK_PACKINGS] = {
     [TASK_PACKING_NONE] = "coredump",    [TASK_PACKING_GZIP] = "coredump.gz",
@@ -16,7 +15,7 @@ static const char *const core_names[TASK_PACKINGS] = {
 
 static int64_t bytes_of(int64_t megabytes)
 {
-    return megabytes < 0 ? -1 : megabytes * MIB;
+    return megabytes < 0 ? -1 : megabytes * RETRACE_MIB;
 }
 
 /* A bare core saves the packing, as long as it is small enough as it is. */
@@ -60,7 +59,18 @@ apr_status_t task_plan_check_sizes(const task_plan_t *plan, const task_source_t 
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_SOURCE),
                             "the crash is of %" APR_INT64_T_FMT
                             " bytes, the server takes at most %" APR_INT64_T_FMT " MB",
-                            bytes, plan->max_unpacked / MIB);
+                            bytes, plan->max_unpacked / RETRACE_MIB);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t task_plan_check_free(const task_settings_t *settings, retrace_error_t *err)
+{
+    if (task_settings_is_full(settings)) {
+        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                            "the server is fully occupied: %" APR_INT64_T_FMT
+                            " tasks run, try again later",
+                            settings->running_tasks);
     }
     return APR_SUCCESS;
 }
@@ -72,12 +82,6 @@ apr_status_t task_plan_make(task_plan_t *plan, const task_settings_t *settings,
                          .max_unpacked = bytes_of(settings->max_unpacked_mb) };
     apr_status_t rv;
 
-    if (task_settings_is_full(settings)) {
-        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
-                            "the server is fully occupied: %" APR_INT64_T_FMT
-                            " tasks run, try again later",
-                            settings->running_tasks);
-    }
     rv = choose_format(&made, settings, source, err);
     if (rv == APR_SUCCESS) {
         rv = task_plan_check_sizes(&made, source, err);

@@ -14,10 +14,13 @@ typedef struct task_plan_t {
     int64_t max_unpacked; /* the same */
 } task_plan_t;
 
+/** @return TASK_STATUS(TASK_EXIT_UNAVAILABLE) when the server is full */
+apr_status_t task_plan_check_free(const task_settings_t *settings, retrace_error_t *err);
+
 /**
  * Choose, or refuse what the server would refuse later.
  * @param plan  written only on success
- * @return TASK_STATUS(TASK_EXIT_UNAVAILABLE)  the server is full, or takes no format of ours
+ * @return TASK_STATUS(TASK_EXIT_UNAVAILABLE)  the server takes no format of ours
  *         TASK_STATUS(TASK_EXIT_SOURCE)       the crash is larger than the server takes
  */
 apr_status_t task_plan_make(task_plan_t *plan, const task_settings_t *settings,

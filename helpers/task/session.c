@@ -34,13 +34,15 @@ apr_status_t task_session_settings(task_settings_t *settings, const task_session
     return task_settings_parse(settings, reply.body, reply.length, err, p);
 }
 
+apr_status_t task_session_no_json(retrace_error_t *err)
+{
+    return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                        "the server gives no JSON: leave out --json");
+}
+
 static apr_status_t require_json(const task_reply_t *reply, retrace_error_t *err)
 {
-    if (!task_type_is_json(reply->content_type)) {
-        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
-                            "the server gives no JSON: leave out --json");
-    }
-    return APR_SUCCESS;
+    return task_type_is_json(reply->content_type) ? APR_SUCCESS : task_session_no_json(err);
 }
 
 apr_status_t task_session_state(task_state_t *state, task_reply_t *preply,

@@ -26,6 +26,9 @@ typedef struct task_key_t {
 /** From here on signals are looked at, as interrupt.h says. */
 apr_status_t task_session_watch(task_session_t *session, retrace_error_t *err);
 
+/** @return TASK_STATUS(TASK_EXIT_UNAVAILABLE), with the sentence on a server that gives no JSON */
+apr_status_t task_session_no_json(retrace_error_t *err);
+
 /**
  * GET /settings.
  * @return TASK_STATUS(TASK_EXIT_PROTOCOL) when there is no retrace server

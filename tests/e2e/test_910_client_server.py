@@ -244,8 +244,22 @@ def test_910_024_a_stream_that_says_failure(core):
     assert "it went wrong" in result.stderr
 
 
+def test_910_025_json_that_the_server_cannot_give_is_refused_at_once(core):
+    with FakeServer(OLD) as server:
+        refused(client(server, "batch", "--json", core), UNAVAILABLE, "the server gives no JSON")
+    assert not server.asked("create")
+
+
+def test_910_026_the_backtrace_as_json(core):
+    answer = Answer(body=b'{"threads": []}', headers={"Content-Type": "application/json"})
+    with FakeServer(SYNC, backtrace=[answer]) as server:
+        result = client(server, "batch", "--json", core)
+    assert json.loads(result.stdout) == {"threads": []}
+    assert "X-Task-Sync" not in server.asked("create")[0].headers
+
+
 @pytest.mark.parametrize("settings", [OLD, NEW, SYNC])
-def test_910_025_ctrl_c_says_how_to_go_on(core, settings):
+def test_910_027_ctrl_c_says_how_to_go_on(core, settings):
     hold = threading.Event()
     slow = Answer(201, b"X-Task-Status: PENDING\n", CREATED.headers, hold_body=hold)
     held = state("PENDING", hold=hold)
@@ -265,7 +279,7 @@ def test_910_025_ctrl_c_says_how_to_go_on(core, settings):
 # --- TLS ----------------------------------------------------------------------------------------
 
 
-def test_910_026_the_certificate_is_checked(core, tls, tmp_path):
+def test_910_028_the_certificate_is_checked(core, tls, tmp_path):
     (tmp_path / "bad.pem").write_text("no certificate", encoding="ascii")
     with FakeServer(OLD, tls=tls) as server:
         refused(client(server, "create", core), UNAVAILABLE, "SSL")
@@ -277,6 +291,6 @@ def test_910_026_the_certificate_is_checked(core, tls, tmp_path):
                        tls / "cert.pem"), UNAVAILABLE, "SSL")
 
 
-def test_910_027_https_is_meant_without_a_scheme(core, tls):
+def test_910_029_https_is_meant_without_a_scheme(core, tls):
     with FakeServer(OLD, tls=tls) as server:
         assert client(server.url.removeprefix("https://"), "create", core, "-k").returncode == OK

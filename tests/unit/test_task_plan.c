@@ -9,9 +9,9 @@
 
 #include "helpers/task/exit.h"
 #include "helpers/task/plan.h"
+#include "lib/config.h"
 #include "tests/unit/workspace.h"
 
-#define MIB    (INT64_C(1024) * 1024)
 #define BIT(n) (UINT32_C(1) << (n))
 
 static task_settings_t old_server(void)
@@ -51,7 +51,7 @@ static void expect_refusal(void **state, task_settings_t settings, task_source_t
 
 static void the_best_format_of_the_server_is_taken(void **state)
 {
-    task_source_t source = { .core_bytes = MIB, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" } };
     task_settings_t settings = new_server();
 
     assert_int_equal(plan(state, settings, source).format, TASK_FORMAT_ZSTD);
@@ -62,20 +62,20 @@ static void the_best_format_of_the_server_is_taken(void **state)
 
 static void a_core_of_which_nothing_is_known_goes_bare(void **state)
 {
-    task_source_t source = { .core_bytes = 50 * MIB };
+    task_source_t source = { .core_bytes = 50 * RETRACE_MIB };
 
     assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_CORE);
     assert_int_equal(plan(state, old_server(), source).format, TASK_FORMAT_XZ);
     source.core_bytes++;
     assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
-    source.core_bytes = MIB;
+    source.core_bytes = RETRACE_MIB;
     source.packing = TASK_PACKING_XZ;
     assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
 }
 
 static void a_packed_core_stays_so_where_zstd_is_known(void **state)
 {
-    task_source_t source = { .core_bytes = MIB, .packing = TASK_PACKING_LZ4 };
+    task_source_t source = { .core_bytes = RETRACE_MIB, .packing = TASK_PACKING_LZ4 };
     task_plan_t made = plan(state, new_server(), source);
 
     assert_false(made.unpack);
@@ -90,16 +90,17 @@ static void a_packed_core_stays_so_where_zstd_is_known(void **state)
 
 static void a_full_server_is_not_asked(void **state)
 {
-    task_source_t source = { .core_bytes = MIB };
+    workspace_t *ws = *state;
     task_settings_t settings = old_server();
 
+    assert_int_equal(task_plan_check_free(&settings, &ws->err), APR_SUCCESS);
     settings.running_tasks = 5;
-    expect_refusal(state, settings, source, TASK_EXIT_UNAVAILABLE);
+    assert_int_equal(task_plan_check_free(&settings, &ws->err), TASK_STATUS(TASK_EXIT_UNAVAILABLE));
 }
 
 static void a_server_without_a_common_format_is_not_asked(void **state)
 {
-    task_source_t source = { .core_bytes = MIB, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" } };
     task_settings_t settings = old_server();
 
     settings.formats = BIT(TASK_FORMAT_CORE);
@@ -110,10 +111,10 @@ static void a_server_without_a_common_format_is_not_asked(void **state)
 
 static void all_files_together_have_a_limit(void **state)
 {
-    task_source_t source = { .core_bytes = 1024 * MIB - 6, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = 1024 * RETRACE_MIB - 6, .members = { "/bin/a" } };
     task_settings_t settings = old_server();
 
-    assert_int_equal(plan(state, settings, source).max_unpacked, 1024 * MIB);
+    assert_int_equal(plan(state, settings, source).max_unpacked, 1024 * RETRACE_MIB);
     source.core_bytes++;
     expect_refusal(state, settings, source, TASK_EXIT_SOURCE);
     settings.max_unpacked_mb = -1;
