@@ -10,6 +10,7 @@
 #include "helpers/task/create.h"
 #include "helpers/task/exit.h"
 #include "helpers/task/follow.h"
+#include "helpers/task/json.h"
 #include "helpers/task/output.h"
 #include "helpers/task/password.h"
 #include "helpers/task/text.h"
@@ -41,9 +42,13 @@ static apr_status_t write_text(const run_t *run, const char *text, apr_size_t le
 
 static apr_status_t write_json(const run_t *run, const task_reply_t *reply)
 {
+    json_t *object = NULL;
     const char *text = NULL;
-    apr_status_t rv = task_json_print(&text, reply->body, reply->length, run->err, run->pool);
+    apr_status_t rv = task_json_load(&object, reply->body, reply->length, run->err, run->pool);
 
+    if (rv == APR_SUCCESS) {
+        rv = task_json_print(&text, object, run->err, run->pool);
+    }
     return rv == APR_SUCCESS ? write_text(run, text, strlen(text)) : rv;
 }
 
@@ -125,23 +130,22 @@ static apr_status_t change_task(run_t *run)
 
 static apr_status_t create_task(run_t *run)
 {
-    const task_options_t *options = run->session.options;
     task_receipt_t receipt = task_receipt_make();
+    const char *text = NULL;
     apr_status_t rv = task_create(&receipt, &run->session, false, run->err, run->pool);
-    const char *text;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
+    if (rv == APR_SUCCESS) {
+        rv = task_receipt_print(&text, &receipt, run->session.setup.url, run->session.options->json,
+                                run->err, run->pool);
     }
-    text = task_receipt_print(&receipt, run->session.setup.url, options->json, run->pool);
-    return write_text(run, text, strlen(text));
+    return rv == APR_SUCCESS ? write_text(run, text, strlen(text)) : rv;
 }
 
 /* Without this the user could not come back to a task that goes on. */
 static void say_how_to_go_on(const run_t *run, const task_receipt_t *receipt)
 {
     if (run->session.options->quiet) {
-        fputs(task_receipt_print(receipt, run->session.setup.url, false, run->pool), stderr);
+        fputs(task_receipt_text(receipt, run->pool), stderr);
     }
     fprintf(stderr, "The task goes on. To look at it: retrace-server-task -s %s status %s\n",
             run->session.setup.url, receipt->key.id);

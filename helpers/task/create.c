@@ -42,7 +42,7 @@ static apr_status_t check_server(const task_settings_t *settings, const task_opt
 
 /* --- Making the upload --------------------------------------------------------------------- */
 
-static apr_status_t prepare(task_upload_t *upload, task_format_t *pformat, task_session_t *session,
+static apr_status_t prepare(task_upload_t *upload, const char **ptype, task_session_t *session,
                             const task_settings_t *settings, retrace_error_t *err, apr_pool_t *p)
 {
     const task_options_t *options = session->options;
@@ -62,7 +62,7 @@ static apr_status_t prepare(task_upload_t *upload, task_format_t *pformat, task_
         rv = task_pack(upload, &source, &plan, &session->progress, err, p);
     }
     if (rv == APR_SUCCESS) {
-        *pformat = plan.format;
+        *ptype = plan.type;
     }
     return rv;
 }
@@ -75,7 +75,7 @@ static void announce(const upload_job_t *job)
 
     task_progress_clear(&session->progress);
     if (job->batch && !session->options->quiet) {
-        fputs(task_receipt_print(job->receipt, session->setup.url, false, job->pool), stderr);
+        fputs(task_receipt_text(job->receipt, job->pool), stderr);
     }
 }
 
@@ -159,7 +159,6 @@ apr_status_t task_create(task_receipt_t *receipt, task_session_t *session, bool 
 {
     const task_options_t *options = session->options;
     task_settings_t settings = { 0 };
-    task_format_t format = TASK_FORMATS;
     upload_job_t job = {
         .receipt = receipt, .session = session, .batch = batch, .err = err, .pool = p
     };
@@ -169,7 +168,7 @@ apr_status_t task_create(task_receipt_t *receipt, task_session_t *session, bool 
         rv = check_server(&settings, options, batch, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = prepare(&job.upload, &format, session, &settings, err, p);
+        rv = prepare(&job.upload, &job.content_type, session, &settings, err, p);
     }
     if (rv == APR_SUCCESS) {
         rv = task_session_watch(session, err);
@@ -177,7 +176,6 @@ apr_status_t task_create(task_receipt_t *receipt, task_session_t *session, bool 
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    job.content_type = task_format_type(format);
     job.sync = batch && !options->no_sync && !options->json
         && TASK_HAS(settings.features, TASK_FEATURE_SYNC);
     receipt->features = settings.features;

@@ -2,7 +2,8 @@
 /* See pace.h. */
 #include "helpers/task/pace.h"
 
-#define EARLY_MS INT64_C(1000) /* an answer that came sooner was not waited for */
+#define CHANGED_MS INT64_C(100)  /* whatever a server pretends, it is not asked more often */
+#define EARLY_MS   INT64_C(1000) /* an answer that came sooner was not waited for */
 
 int64_t task_pace_first_ms(const task_pace_t *pace)
 {
@@ -15,15 +16,15 @@ int64_t task_pace_first_ms(const task_pace_t *pace)
     return pace->delay_ms;
 }
 
-int64_t task_pace_next_ms(task_pace_t *pace, int64_t took_ms)
+int64_t task_pace_next_ms(task_pace_t *pace, int64_t took_ms, bool changed)
 {
     pace->failures = 0;
     if (!pace->long_poll) {
         return pace->delay_ms;
     }
-    if (took_ms >= EARLY_MS) {
+    if (took_ms >= EARLY_MS || changed) {
         pace->soon_ms = 0;
-        return 0;
+        return changed ? CHANGED_MS : 0;
     }
     pace->soon_ms = pace->soon_ms == 0 ? EARLY_MS : pace->soon_ms * 2;
     if (pace->soon_ms > pace->delay_ms) {

@@ -126,8 +126,10 @@ static apr_status_t open_archive(const packing_job_t *job, int fd, retrace_error
 {
     const encoding_t *encoding = &encodings[job->plan->format];
 
-    if (archive_write_set_format_gnutar(job->out) != ARCHIVE_OK
-        || encoding->add_filter(job->out) < ARCHIVE_WARN
+    int rc = job->plan->bare ? archive_write_set_format_raw(job->out)
+                             : archive_write_set_format_gnutar(job->out);
+
+    if (rc != ARCHIVE_OK || encoding->add_filter(job->out) < ARCHIVE_WARN
         || (encoding->level != NULL
             && archive_write_set_filter_option(job->out, encoding->filter, "compression-level",
                                                encoding->level)

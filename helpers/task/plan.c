@@ -18,32 +18,27 @@ static int64_t bytes_of(int64_t megabytes)
     return megabytes < 0 ? -1 : megabytes * RETRACE_MIB;
 }
 
-/* A bare core saves the packing, as long as it is small enough as it is. */
-static bool goes_bare(const task_settings_t *settings, const task_source_t *source,
-                      int64_t max_packed)
+/* The server finds out all that it needs from a bare core: no file can be missing. */
+static bool goes_bare(const task_settings_t *settings, const task_source_t *source)
 {
-    return TASK_HAS(settings->formats, TASK_FORMAT_CORE) && task_source_is_bare(source)
-        && source->packing == TASK_PACKING_NONE
-        && (max_packed < 0 || source->core_bytes <= max_packed);
+    return TASK_HAS(settings->formats, TASK_FORMAT_CORE) && task_source_is_bare(source);
 }
 
-static apr_status_t choose_format(task_plan_t *plan, const task_settings_t *settings,
-                                  const task_source_t *source, retrace_error_t *err)
+/* TASK_FORMATS when there is none. */
+static task_format_t choose_format(const task_settings_t *settings, const task_source_t *source)
 {
+    bool bare = goes_bare(settings, source);
     int format;
 
-    if (goes_bare(settings, source, plan->max_packed)) {
-        plan->format = TASK_FORMAT_CORE;
-        return APR_SUCCESS;
+    if (bare && source->packing != TASK_PACKING_NONE) {
+        return TASK_FORMAT_CORE;
     }
     for (format = 0; format < TASK_FORMATS; format++) {
-        if (format != TASK_FORMAT_CORE && TASK_HAS(settings->formats, format)) {
-            plan->format = (task_format_t)format;
-            return APR_SUCCESS;
+        if (TASK_HAS(settings->formats, format) && (bare || format != TASK_FORMAT_CORE)) {
+            break;
         }
     }
-    return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
-                        "the server takes none of the formats that this program can send");
+    return (task_format_t)format;
 }
 
 apr_status_t task_plan_check_sizes(const task_plan_t *plan, const task_source_t *source,
@@ -66,7 +61,7 @@ apr_status_t task_plan_check_sizes(const task_plan_t *plan, const task_source_t 
 
 apr_status_t task_plan_check_free(const task_settings_t *settings, retrace_error_t *err)
 {
-    if (task_settings_is_full(settings)) {
+    if (settings->is_full) {
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
                             "the server is fully occupied: %" APR_INT64_T_FMT
                             " tasks run, try again later",
@@ -78,19 +73,23 @@ apr_status_t task_plan_check_free(const task_settings_t *settings, retrace_error
 apr_status_t task_plan_make(task_plan_t *plan, const task_settings_t *settings,
                             const task_source_t *source, retrace_error_t *err)
 {
-    task_plan_t made = { .max_packed = bytes_of(settings->max_packed_mb),
+    task_plan_t made = { .format = choose_format(settings, source),
+                         .bare = goes_bare(settings, source),
+                         .max_packed = bytes_of(settings->max_packed_mb),
                          .max_unpacked = bytes_of(settings->max_unpacked_mb) };
     apr_status_t rv;
 
-    rv = choose_format(&made, settings, source, err);
-    if (rv == APR_SUCCESS) {
-        rv = task_plan_check_sizes(&made, source, err);
+    if (made.format == TASK_FORMATS) {
+        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                            "the server takes none of the formats that this program can send");
     }
+    rv = task_plan_check_sizes(&made, source, err);
     if (rv == APR_SUCCESS) {
         /* Who takes zstd is new enough to take packed cores as well. */
-        made.unpack =
-            source->packing != TASK_PACKING_NONE && !TASK_HAS(settings->formats, TASK_FORMAT_ZSTD);
+        made.unpack = source->packing != TASK_PACKING_NONE && !made.bare
+            && !TASK_HAS(settings->formats, TASK_FORMAT_ZSTD);
         made.name = core_names[made.unpack ? TASK_PACKING_NONE : source->packing];
+        made.type = task_format_type(made.bare ? TASK_FORMAT_CORE : made.format);
         *plan = made;
     }
     return rv;

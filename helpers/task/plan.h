@@ -7,7 +7,9 @@
 #include "helpers/task/source.h"
 
 typedef struct task_plan_t {
-    task_format_t format;
+    task_format_t format; /* how it is packed; CORE: not at all, the core is sent as it is */
+    const char *type;     /* the content type */
+    bool bare;            /* the core alone, without an archive around it */
     bool unpack;          /* the core goes plain: unpack it first */
     const char *name;     /* of the core in the archive, "coredump" and a suffix */
     int64_t max_packed;   /* bytes; -1: no limit is told */

@@ -3,10 +3,10 @@
 #include "helpers/task/receipt.h"
 
 #include <apr_strings.h>
-#include <jansson.h>
 #include <stdlib.h>
 
 #include "helpers/task/exit.h"
+#include "helpers/task/json.h"
 #include "helpers/task/text.h"
 #include "lib/id.h"
 
@@ -45,29 +45,33 @@ apr_status_t task_receipt_parse(task_receipt_t *receipt, const task_reply_t *rep
     return APR_SUCCESS;
 }
 
-static const char *print_json(const task_receipt_t *receipt, const char *url, apr_pool_t *p)
+static apr_status_t print_json(const char **ptext, const task_receipt_t *receipt, const char *url,
+                               retrace_error_t *err, apr_pool_t *p)
 {
     json_t *object = json_pack("{s:s, s:s, s:s}", "id", receipt->key.id, "password",
                                receipt->key.password, "server", url);
-    const char *copy = "";
-    char *text;
+    apr_status_t rv;
 
     if (receipt->estimate_s > 0) {
-        json_object_set_new(object, "estimate_s", json_integer(receipt->estimate_s));
+        json_object_set_new(object, "estimated_seconds", json_integer(receipt->estimate_s));
     }
-    text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+    rv = task_json_print(ptext, object, err, p);
     json_decref(object);
-    if (text != NULL) {
-        copy = apr_pstrcat(p, text, "\n", NULL);
-    }
-    free(text);
-    return copy;
+    return rv;
 }
 
-const char *task_receipt_print(const task_receipt_t *receipt, const char *url, bool json,
-                               apr_pool_t *p)
+apr_status_t task_receipt_print(const char **ptext, const task_receipt_t *receipt, const char *url,
+                                bool json, retrace_error_t *err, apr_pool_t *p)
 {
-    return json ? print_json(receipt, url, p)
-                : apr_psprintf(p, "Task Id: %s\nTask Password: %s\n", receipt->key.id,
-                               receipt->key.password);
+    if (json) {
+        return print_json(ptext, receipt, url, err, p);
+    }
+    *ptext = task_receipt_text(receipt, p);
+    return APR_SUCCESS;
+}
+
+const char *task_receipt_text(const task_receipt_t *receipt, apr_pool_t *p)
+{
+    return apr_psprintf(p, "Task Id: %s\nTask Password: %s\n", receipt->key.id,
+                        receipt->key.password);
 }

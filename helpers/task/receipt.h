@@ -25,8 +25,14 @@ task_receipt_t task_receipt_make(void);
 apr_status_t task_receipt_parse(task_receipt_t *receipt, const task_reply_t *reply,
                                 retrace_error_t *err, apr_pool_t *p);
 
-/** The two lines that tell of a task, or a JSON object; in p. */
-const char *task_receipt_print(const task_receipt_t *receipt, const char *url, bool json,
-                               apr_pool_t *p);
+/** The two lines that tell of a task; in p. */
+const char *task_receipt_text(const task_receipt_t *receipt, apr_pool_t *p);
+
+/**
+ * The same, or a JSON object.
+ * @param ptext  in p; written only on success
+ */
+apr_status_t task_receipt_print(const char **ptext, const task_receipt_t *receipt, const char *url,
+                                bool json, retrace_error_t *err, apr_pool_t *p);
 
 #endif

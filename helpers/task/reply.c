@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "helpers/task/json.h"
 #include "helpers/task/text.h"
 
 #define FIRST_ROOM   4096
@@ -145,22 +146,37 @@ static task_exit_t meaning_of(int status, task_exit_t missing)
     return TASK_EXIT_PROTOCOL;
 }
 
+static const char *text_of(const task_reply_t *reply, apr_pool_t *p)
+{
+    json_t *object = NULL;
+    const char *text = NULL;
+
+    if (!task_type_is_json(reply->content_type)) {
+        return reply->body;
+    }
+    if (task_json_load(&object, reply->body, reply->length, NULL, p) == APR_SUCCESS) {
+        text = json_string_value(json_object_get(object, "error"));
+    }
+    return text != NULL ? text : "";
+}
+
 /* What the server says for people; a page of a web server or of a proxy is not for a terminal. */
 static const char *sentence_of(const task_reply_t *reply, apr_pool_t *p)
 {
-    apr_size_t length = reply->length < SENTENCE_MAX ? reply->length : SENTENCE_MAX;
+    const char *text = text_of(reply, p);
+    apr_size_t length = strnlen(text, SENTENCE_MAX);
 
     if (reply->status >= 300 && reply->status < 400 && reply->location != NULL) {
         return apr_pstrcat(p, "the address is another one, ",
                            apr_pstrndup(p, reply->location, SENTENCE_MAX), NULL);
     }
-    if (length == 0 || reply->body[0] == '<') {
+    if (length == 0 || text[0] == '<') {
         return "it gives no reason";
     }
-    while (length > 0 && (reply->body[length - 1] == '.' || reply->body[length - 1] == '\n')) {
+    while (length > 0 && (text[length - 1] == '.' || text[length - 1] == '\n')) {
         length--;
     }
-    return task_text_clean(reply->body, length, TASK_TEXT_LINE, p);
+    return task_text_clean(text, length, TASK_TEXT_LINE, p);
 }
 
 apr_status_t task_reply_fail(const task_reply_t *reply, task_exit_t missing, retrace_error_t *err,

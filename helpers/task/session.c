@@ -6,6 +6,7 @@
 
 #include "helpers/task/exit.h"
 #include "helpers/task/interrupt.h"
+#include "helpers/task/json.h"
 
 apr_status_t task_session_watch(task_session_t *session, retrace_error_t *err)
 {
@@ -15,7 +16,9 @@ apr_status_t task_session_watch(task_session_t *session, retrace_error_t *err)
 apr_status_t task_session_settings(task_settings_t *settings, const task_session_t *session,
                                    retrace_error_t *err, apr_pool_t *p)
 {
-    const task_request_t request = { .path = "settings", .max_bytes = TASK_SETTINGS_MAX };
+    const task_request_t request = { .path = "settings",
+                                     .wants_json = true,
+                                     .max_bytes = TASK_SETTINGS_MAX };
     task_reply_t reply = { 0 };
     apr_status_t rv = task_server_ask(&reply, session->server, &request, err, p);
 
@@ -31,7 +34,7 @@ apr_status_t task_session_settings(task_settings_t *settings, const task_session
     if (reply.status != 200) {
         return task_reply_fail(&reply, TASK_EXIT_PROTOCOL, err, p);
     }
-    return task_settings_parse(settings, reply.body, reply.length, err, p);
+    return task_settings_parse(settings, reply.content_type, reply.body, reply.length, err, p);
 }
 
 apr_status_t task_session_no_json(retrace_error_t *err)
@@ -76,7 +79,8 @@ apr_status_t task_session_state(task_state_t *state, task_reply_t *preply,
 
 /* 404 is said of a task that is not there and of a result that is not there. */
 static apr_status_t explain_missing(const task_reply_t *reply, const task_session_t *session,
-                                    const task_key_t *key, retrace_error_t *err, apr_pool_t *p)
+                                    const task_key_t *key, bool json, retrace_error_t *err,
+                                    apr_pool_t *p)
 {
     task_state_t state = { .word = TASK_WORD_PENDING };
     apr_status_t rv = task_session_state(&state, NULL, session, key, false, 0, err, p);
@@ -85,7 +89,7 @@ static apr_status_t explain_missing(const task_reply_t *reply, const task_sessio
         return rv;
     }
     if (state.word == TASK_WORD_SUCCESS) {
-        return task_reply_fail(reply, TASK_EXIT_PROTOCOL, err, p);
+        return task_reply_fail(reply, json ? TASK_EXIT_UNAVAILABLE : TASK_EXIT_PROTOCOL, err, p);
     }
     return retrace_fail(err, TASK_STATUS(task_word_exit(state.word)), "task %s has %s: %s", key->id,
                         state.word == TASK_WORD_PENDING ? "not ended" : "failed", state.text);
@@ -108,7 +112,7 @@ apr_status_t task_session_result(task_reply_t *reply, const task_session_t *sess
         return rv;
     }
     if (got.status == 404) {
-        return explain_missing(&got, session, key, err, p);
+        return explain_missing(&got, session, key, json, err, p);
     }
     if (got.status != 200) {
         return task_reply_fail(&got, TASK_EXIT_NO_TASK, err, p);

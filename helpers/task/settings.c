@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "helpers/task/exit.h"
+#include "helpers/task/json.h"
 
 /* MB that still count as bytes in 63 bits, with room. */
 #define NUMBER_MAX (INT64_C(1) << 40)
@@ -36,14 +37,15 @@ static const char *const feature_names[TASK_FEATURES] = {
 
 typedef struct number_key_t {
     const char *key;
+    const char *json_key;
     size_t offset;
 } number_key_t;
 
 static const number_key_t number_keys[] = {
-    { "running_tasks", offsetof(task_settings_t, running_tasks) },
-    { "max_running_tasks", offsetof(task_settings_t, max_running_tasks) },
-    { "max_packed_size", offsetof(task_settings_t, max_packed_mb) },
-    { "max_unpacked_size", offsetof(task_settings_t, max_unpacked_mb) },
+    { "running_tasks", "running_tasks", offsetof(task_settings_t, running_tasks) },
+    { "max_running_tasks", "max_running_tasks", offsetof(task_settings_t, max_running_tasks) },
+    { "max_packed_size", "max_packed_size_mb", offsetof(task_settings_t, max_packed_mb) },
+    { "max_unpacked_size", "max_unpacked_size_mb", offsetof(task_settings_t, max_unpacked_mb) },
 };
 
 #define COUNT(table) (sizeof(table) / sizeof((table)[0]))
@@ -128,19 +130,75 @@ static bool take_line(task_settings_t *settings, bool *phas_formats, char *line)
     return false;
 }
 
-apr_status_t task_settings_parse(task_settings_t *settings, const char *text, apr_size_t length,
-                                 retrace_error_t *err, apr_pool_t *scratch)
+/* @return whether there was one of the numbers */
+static bool take_lines(task_settings_t *settings, bool *phas_formats, char *text)
+{
+    bool has_numbers = false;
+    char *rest = NULL;
+    char *line = apr_strtok(text, "\n", &rest);
+
+    for (; line != NULL; line = apr_strtok(NULL, "\n", &rest)) {
+        has_numbers |= take_line(settings, phas_formats, line);
+    }
+    return has_numbers;
+}
+
+/* @return whether it is there */
+static bool take_array(task_settings_t *settings, const json_t *object, const char *key,
+                       void (*take)(task_settings_t *, const char *))
+{
+    const json_t *array = json_object_get(object, key);
+    const json_t *member;
+    size_t i;
+
+    json_array_foreach(array, i, member)
+    {
+        if (json_is_string(member)) {
+            take(settings, json_string_value(member));
+        }
+    }
+    return json_is_array(array);
+}
+
+static bool take_object(task_settings_t *settings, bool *phas_formats, const json_t *object)
+{
+    bool has_numbers = false;
+    size_t i;
+
+    for (i = 0; i < COUNT(number_keys); i++) {
+        int64_t value = task_json_number(object, number_keys[i].json_key, 0, NUMBER_MAX, -1);
+
+        memcpy((char *)settings + number_keys[i].offset, &value, sizeof(value));
+        has_numbers |= value >= 0;
+    }
+    *phas_formats = take_array(settings, object, "supported_formats", take_format);
+    settings->has_features = take_array(settings, object, "features", take_feature);
+    settings->is_full = json_is_true(json_object_get(object, "is_full"));
+    return has_numbers;
+}
+
+apr_status_t task_settings_parse(task_settings_t *settings, const char *type, const char *text,
+                                 apr_size_t length, retrace_error_t *err, apr_pool_t *scratch)
 {
     task_settings_t found = {
         .running_tasks = -1, .max_running_tasks = -1, .max_packed_mb = -1, .max_unpacked_mb = -1
     };
     bool has_numbers = false;
     bool has_formats = false;
-    char *rest = NULL;
-    char *line = apr_strtok(apr_pstrmemdup(scratch, text, length), "\n", &rest);
 
-    for (; line != NULL; line = apr_strtok(NULL, "\n", &rest)) {
-        has_numbers |= take_line(&found, &has_formats, line);
+    if (task_type_is_json(type)) {
+        json_t *object = NULL;
+        apr_status_t rv = task_json_load(&object, text, length, err, scratch);
+
+        if (rv != APR_SUCCESS) {
+            return rv;
+        }
+        has_numbers = take_object(&found, &has_formats, object);
+    }
+    else {
+        has_numbers = take_lines(&found, &has_formats, apr_pstrmemdup(scratch, text, length));
+        found.is_full = found.running_tasks >= 0 && found.max_running_tasks >= 0
+            && found.running_tasks >= found.max_running_tasks;
     }
     if (!has_numbers) {
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_PROTOCOL),
@@ -151,10 +209,4 @@ apr_status_t task_settings_parse(task_settings_t *settings, const char *text, ap
     }
     *settings = found;
     return APR_SUCCESS;
-}
-
-bool task_settings_is_full(const task_settings_t *settings)
-{
-    return settings->running_tasks >= 0 && settings->max_running_tasks >= 0
-        && settings->running_tasks >= settings->max_running_tasks;
 }

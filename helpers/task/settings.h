@@ -41,22 +41,22 @@ typedef struct task_settings_t {
     uint32_t formats; /* bit 1 << task_format_t; only XZ when the server lists none */
     uint32_t features;
     bool has_features; /* the key was there */
+    bool is_full;      /* it takes no more tasks; false when it does not tell */
 } task_settings_t;
 
 /** The content type of a format. */
 const char *task_format_type(task_format_t format);
 
 /**
- * Read the reply: lines `key value...`. Keys are compared without case; what is unknown is passed
+ * Read the reply: lines `key value...`, of which keys are compared without case; or JSON, which has the
+ * real sizes where the lines stop below 2 GB, for the sake of old clients. What is unknown is passed
  * over.
  * @param settings  written only on success
+ * @param type      the header Content-Type; NULL: missing
  * @param scratch   dies on return
  * @return TASK_STATUS(TASK_EXIT_PROTOCOL) when not one of the numbers above is in it
  */
-apr_status_t task_settings_parse(task_settings_t *settings, const char *text, apr_size_t length,
-                                 retrace_error_t *err, apr_pool_t *scratch);
-
-/** Does the server take no more tasks? False when it does not tell. */
-bool task_settings_is_full(const task_settings_t *settings);
+apr_status_t task_settings_parse(task_settings_t *settings, const char *type, const char *text,
+                                 apr_size_t length, retrace_error_t *err, apr_pool_t *scratch);
 
 #endif

@@ -2,15 +2,10 @@
 /* See state.h. */
 #include "helpers/task/state.h"
 
-#include <apr_strings.h>
-#include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
+#include "helpers/task/json.h"
 #include "helpers/task/text.h"
-
-#define JSON_TYPE "application/json"
 
 typedef struct word_rule_t {
     const char *text;
@@ -46,44 +41,12 @@ task_exit_t task_word_exit(task_word_t word)
     return words[word].exit;
 }
 
-bool task_type_is_json(const char *type)
-{
-    size_t length = sizeof(JSON_TYPE) - 1;
-
-    return type != NULL && strncasecmp(type, JSON_TYPE, length) == 0
-        && (type[length] == '\0' || type[length] == ';' || type[length] == ' ');
-}
-
-static apr_status_t load(json_t **pobject, const char *body, apr_size_t length,
-                         retrace_error_t *err)
-{
-    json_t *object = json_loadb(body, length, 0, NULL);
-
-    if (!json_is_object(object)) {
-        json_decref(object);
-        return retrace_fail(err, TASK_STATUS(TASK_EXIT_PROTOCOL),
-                            "the server calls JSON what is no JSON object");
-    }
-    *pobject = object;
-    return APR_SUCCESS;
-}
-
-/* A number from min to max, or `otherwise`. */
-static int number_of(const json_t *object, const char *key, int min, int max, int otherwise)
-{
-    json_int_t value = json_integer_value(json_object_get(object, key));
-
-    return json_is_integer(json_object_get(object, key)) && value >= min && value <= max
-        ? (int)value
-        : otherwise;
-}
-
 static apr_status_t take_json(task_state_t *state, const char *body, apr_size_t length,
                               retrace_error_t *err, apr_pool_t *p)
 {
     json_t *object = NULL;
     const char *text;
-    apr_status_t rv = load(&object, body, length, err);
+    apr_status_t rv = task_json_load(&object, body, length, err, p);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -91,9 +54,8 @@ static apr_status_t take_json(task_state_t *state, const char *body, apr_size_t 
     text = json_string_value(json_object_get(object, "text"));
     text = text != NULL ? text : task_word_text(state->word);
     state->text = task_text_clean(text, strlen(text), TASK_TEXT_LINE, p);
-    state->percent = number_of(object, "percent", 0, 100, -1);
-    state->queue_position = number_of(object, "queue_position", 1, INT32_MAX, 0);
-    json_decref(object);
+    state->percent = (int)task_json_number(object, "percent", 0, 100, -1);
+    state->queue_position = (int)task_json_number(object, "queue_position", 1, INT32_MAX, 0);
     return APR_SUCCESS;
 }
 
@@ -118,24 +80,4 @@ apr_status_t task_state_parse(task_state_t *state, const char *word, const char 
         *state = found;
     }
     return rv;
-}
-
-apr_status_t task_json_print(const char **ptext, const char *body, apr_size_t length,
-                             retrace_error_t *err, apr_pool_t *p)
-{
-    json_t *object = NULL;
-    apr_status_t rv = load(&object, body, length, err);
-    char *text;
-
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    text = json_dumps(object, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    json_decref(object);
-    if (text == NULL) {
-        return retrace_fail(err, APR_ENOMEM, "print JSON");
-    }
-    *ptext = apr_pstrcat(p, text, "\n", NULL);
-    free(text);
-    return APR_SUCCESS;
 }

@@ -47,15 +47,4 @@ apr_status_t task_state_parse(task_state_t *state, const char *word, const char 
                               const char *body, apr_size_t length, retrace_error_t *err,
                               apr_pool_t *p);
 
-/** Does this Content-Type say JSON? */
-bool task_type_is_json(const char *type);
-
-/**
- * A JSON object laid out anew, in ASCII: nothing in it can act on a terminal.
- * @param ptext  ends with a line feed, in p; written only on success
- * @return TASK_STATUS(TASK_EXIT_PROTOCOL) when it is none
- */
-apr_status_t task_json_print(const char **ptext, const char *body, apr_size_t length,
-                             retrace_error_t *err, apr_pool_t *p);
-
 #endif

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """retrace-server-task: what it sends of which crash, and what it does not send."""
+import gzip
 import io
+import json
 import lzma
 import os
 import subprocess
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import crash
-from fake_server import ID, NEW, OLD, PASSWORD, FakeServer
+from fake_server import ID, NEW, OLD, PASSWORD, Answer, FakeServer
 from task_client import (OK, SOURCE, UNAVAILABLE, client, core, fake_core, members_of, problem,
                          refused, sentence, unzstd)
 
@@ -52,7 +54,7 @@ def test_900_004_a_core_alone_goes_bare(core):
         assert client(server, "create", core).returncode == OK
     request, = server.asked("create")
     assert request.headers["Content-Type"] == "application/x-coredump"
-    assert request.body == core.read_bytes()
+    assert unzstd(request.body) == core.read_bytes()
 
 
 def test_900_005_a_core_of_which_something_is_known_goes_with_it(core):
@@ -107,10 +109,14 @@ def test_900_007_a_packed_core_is_unpacked_for_an_old_server(core, suffix):
 def test_900_008_a_packed_core_stays_so_for_a_new_one(core, suffix):
     subprocess.run([*PACKERS[suffix], core] + ([f"{core}.lz4"] if suffix == ".lz4" else []),
                    check=True)
+    packed = Path(f"{core}{suffix}")
     with FakeServer(NEW) as server:
-        assert client(server, "create", f"{core}{suffix}").returncode == OK
-    sent = members_of(unzstd(server.asked("create")[0].body))
-    assert sent == {f"coredump{suffix}": Path(f"{core}{suffix}").read_bytes()}
+        assert client(server, "create", packed).returncode == OK
+        assert client(server, "create", packed, "--executable", "/absent").returncode == OK
+    bare, archive = server.asked("create")
+    assert bare.headers["Content-Type"] == "application/x-coredump"
+    assert bare.body == packed.read_bytes()
+    assert members_of(unzstd(archive.body))[f"coredump{suffix}"] == packed.read_bytes()
 
 
 def test_900_009_a_problem_with_a_packed_core(problem):
@@ -267,12 +273,12 @@ def test_900_035_the_packed_limit(tmp_path):
     assert not server.asked("create")
 
 
-def test_900_036_a_bare_core_beyond_the_packed_limit_is_packed(tmp_path):
-    core = tmp_path / "core"
-    core.write_bytes(fake_core(2**20 + 10000))
+def test_900_036_the_packed_limit_of_a_bare_core(tmp_path):
+    core = tmp_path / "core.gz"
+    core.write_bytes(gzip.compress(fake_core() + os.urandom(2**20)))
     with FakeServer(limits(NEW, 1, 50)) as server:
-        assert client(server, "create", core).returncode == OK
-    assert server.asked("create")[0].headers["Content-Type"] == "application/zstd"
+        refused(client(server, "create", core), SOURCE, "larger than the 1 MB")
+    assert not server.asked("create")
 
 
 def test_900_037_a_full_server_is_spared_the_upload(core):
@@ -285,3 +291,17 @@ def test_900_038_no_common_format(core):
     with FakeServer(OLD.replace("application/x-xz", "application/x-rar")) as server:
         refused(client(server, "create", core), UNAVAILABLE, "none of the formats")
     assert not server.asked("create")
+
+
+def test_900_039_settings_as_json_have_the_real_sizes(tmp_path):
+    """The lines stop below 2 GB, for clients that are older."""
+    core = tmp_path / "core"
+    core.write_bytes(fake_core().ljust(2**20 + 1, b"\0"))
+    settings = {"running_tasks": 9, "max_running_tasks": 5, "is_full": False,
+                "max_packed_size_mb": 50, "max_unpacked_size_mb": 2,
+                "supported_formats": ["application/x-xz-compressed-tar"], "features": ["json"]}
+    answer = Answer(body=json.dumps(settings).encode(), headers={"Content-Type": "application/json"})
+    with FakeServer(settings=limits(OLD, 50, 1)) as server:
+        server.answers["settings"] = [answer]
+        assert client(server, "create", core).returncode == OK
+    assert server.asked("settings")[0].headers["Accept"] == "application/json"

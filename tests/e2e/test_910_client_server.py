@@ -113,7 +113,7 @@ def test_910_009_the_receipt_as_json_in_a_file(core, tmp_path):
         result = client(server, "create", core, "--json", "-o", tmp_path / "receipt")
     assert (result.returncode, result.stdout, result.stderr) == (OK, "", "")
     assert json.loads((tmp_path / "receipt").read_text(encoding="ascii")) == {
-        "id": ID, "password": PASSWORD, "server": server.url + "/", "estimate_s": 42}
+        "id": ID, "password": PASSWORD, "server": server.url + "/", "estimated_seconds": 42}
 
 
 def test_910_010_a_stream_that_nobody_asked_for_is_left(core):

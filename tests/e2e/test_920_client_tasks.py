@@ -250,50 +250,72 @@ def test_920_020_completion_help_and_page_know_the_same_options(tmp_path):
 # --- Our server ---------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def ours(env):
-    if env.client.request("GET", "/settings").status != 200:
-        pytest.skip("our server has no /settings yet")
-    return env
-
-
 def secure(env, *arguments, **variables):
     return client(env.server.url, "--cacert", env.server.dir / "tls" / "cert.pem", *arguments,
                   **variables)
 
 
-def test_920_021_our_server_from_core_to_backtrace(ours, members, program, tmp_path):
-    core = tmp_path / "core"
-    core.write_bytes(members["coredump"])
-    result = secure(ours, "batch", "--executable", program, "--package", "tiny-1.0-1", core)
+@pytest.fixture
+def real_core(members, tmp_path):
+    path = tmp_path / "core"
+    path.write_bytes(members["coredump"])
+    return path
+
+
+@pytest.mark.parametrize("how", [(), ("--no-sync",)])
+def test_920_021_our_server_from_core_to_backtrace(env, real_core, program, how):
+    result = secure(env, "batch", *how, "--executable", program, "--package", "tiny-1.0-1",
+                    real_core)
     assert result.returncode == OK, result.stderr
+    assert result.stdout.startswith("== Crash\n")
     assert "read_null" in result.stdout
-    ours.wait_idle()
+    env.wait_idle()
 
 
-def test_920_022_our_server_step_by_step(ours, members, tmp_path):
+def test_920_022_our_server_needs_nothing_but_the_core(env, real_core, program):
+    subprocess.run(["xz", "-k", real_core], check=True)
+    for path in (real_core, f"{real_core}.xz"):
+        result = secure(env, "batch", path)
+        assert result.returncode == OK, result.stderr
+        assert "read_null" in result.stdout
+    env.wait_idle()
+
+
+def test_920_023_our_server_step_by_step(env, members, tmp_path):
     for name, content in members.items():
         (tmp_path / name).write_bytes(content)
-    made = json.loads(secure(ours, "create", "--json", tmp_path).stdout)
-    word = poll(lambda: (lambda r: r if r.returncode != NOT_ENDED else None)(
-        secure(ours, "status", made["id"], RETRACE_TASK_PASSWORD=made["password"])), 60,
-                "the task has not ended")
-    assert word.returncode == OK, word
+    made = json.loads(secure(env, "create", "--json", tmp_path).stdout)
+    key = {"RETRACE_TASK_PASSWORD": made["password"]}
+
+    def final_status():
+        result = secure(env, "status", made["id"], "--json", **key)
+        return None if result.returncode == NOT_ENDED else result
+
+    status = poll(final_status, 60, "the task has not ended")
+    assert (status.returncode, json.loads(status.stdout)["status"]) == (OK, "FINISHED_SUCCESS")
     for what in ("backtrace", "log"):
-        assert secure(ours, what, made["id"], "-p", made["password"]).returncode == OK
-    assert secure(ours, "log", made["id"], "-p", "wrong").returncode == REFUSED
-    ours.log.expect("RT0001")
-    ours.wait_idle()
+        assert secure(env, what, made["id"], **key).returncode == OK
+    parts = secure(env, "backtrace", "--json", made["id"], **key)
+    assert parts.returncode == OK, parts.stderr
+    assert json.loads(parts.stdout)["threads"]
+    refused(secure(env, "log", made["id"], "-p", "wrong"), REFUSED, "password of this task")
+    refused(secure(env, "cancel", made["id"], **key), REFUSED, "has ended already")
+    env.log.expect("RT0001")
+    env.wait_idle()
 
 
-def test_920_023_our_server_says_what_is_missing(ours, members, tmp_path):
-    core = tmp_path / "core"
-    core.write_bytes(members["coredump"])
-    refused(secure(ours, "create", "--package", "tiny-1.0-1", core), REFUSED, "executable")
-    ours.log.expect("RT0001")
+def test_920_024_our_server_says_what_is_missing(env, real_core):
+    refused(secure(env, "create", "--package", "tiny-1.0-1", real_core), REFUSED, "executable")
+    env.log.expect("RT0001")
 
 
-def test_920_024_a_server_without_settings_is_named_so(env, core):
-    if env.client.request("GET", "/settings").status == 200:
-        pytest.skip("our server has /settings")
-    refused(secure(env, "create", core), PROTOCOL, "there is no retrace server at https://")
+def test_920_025_our_server_deletes_if_it_may(farm, members, tmp_path):
+    env = farm.start("AllowApiDelete = 1")
+    for name, content in members.items():
+        (tmp_path / name).write_bytes(content)
+    made = json.loads(secure(env, "create", "--json", tmp_path).stdout)
+    key = {"RETRACE_TASK_PASSWORD": made["password"]}
+    poll(lambda: secure(env, "status", made["id"], **key).returncode == OK, 60, "has not ended")
+    env.wait_idle()
+    assert secure(env, "delete", made["id"], **key).returncode == OK
+    refused(secure(env, "status", made["id"], **key), NO_TASK, "no such task")

@@ -34,7 +34,7 @@ static void who_can_wait_is_asked_at_once(void **state)
 
     (void)state;
     assert_int_equal(task_pace_first_ms(&pace), 0);
-    assert_int_equal(task_pace_next_ms(&pace, 30000), 0);
+    assert_int_equal(task_pace_next_ms(&pace, 30000, false), 0);
 }
 
 static void others_are_asked_after_the_delay(void **state)
@@ -42,8 +42,8 @@ static void others_are_asked_after_the_delay(void **state)
     task_pace_t pace = { .delay_ms = 10000 };
 
     (void)state;
-    assert_int_equal(task_pace_next_ms(&pace, 0), 10000);
-    assert_int_equal(task_pace_next_ms(&pace, 30000), 10000);
+    assert_int_equal(task_pace_next_ms(&pace, 0, false), 10000);
+    assert_int_equal(task_pace_next_ms(&pace, 30000, false), 10000);
 }
 
 /* A server with no room for one more waiting request answers at once. */
@@ -52,12 +52,25 @@ static void who_answers_at_once_is_asked_ever_more_rarely(void **state)
     task_pace_t pace = { .delay_ms = 3000, .long_poll = true };
 
     (void)state;
-    assert_int_equal(task_pace_next_ms(&pace, 999), 1000);
-    assert_int_equal(task_pace_next_ms(&pace, 999), 2000);
-    assert_int_equal(task_pace_next_ms(&pace, 999), 3000);
-    assert_int_equal(task_pace_next_ms(&pace, 999), 3000);
-    assert_int_equal(task_pace_next_ms(&pace, 1000), 0);
-    assert_int_equal(task_pace_next_ms(&pace, 999), 1000);
+    assert_int_equal(task_pace_next_ms(&pace, 999, false), 1000);
+    assert_int_equal(task_pace_next_ms(&pace, 999, false), 2000);
+    assert_int_equal(task_pace_next_ms(&pace, 999, false), 3000);
+    assert_int_equal(task_pace_next_ms(&pace, 999, false), 3000);
+    assert_int_equal(task_pace_next_ms(&pace, 1000, false), 0);
+    assert_int_equal(task_pace_next_ms(&pace, 999, false), 1000);
+}
+
+/* It answers at each change of the stage, and a quick task has many of them. */
+static void who_tells_something_new_is_asked_again_soon(void **state)
+{
+    task_pace_t pace = { .delay_ms = 3000, .long_poll = true, .soon_ms = 2000 };
+
+    (void)state;
+    assert_int_equal(task_pace_next_ms(&pace, 1, true), 100);
+    assert_int_equal(task_pace_next_ms(&pace, 30000, true), 100);
+    assert_int_equal(task_pace_next_ms(&pace, 1, false), 1000);
+    pace.long_poll = false;
+    assert_int_equal(task_pace_next_ms(&pace, 1, true), 3000);
 }
 
 static void five_failures_in_a_row_are_the_end(void **state)
@@ -77,7 +90,7 @@ static void an_answer_in_between_starts_anew(void **state)
     task_pace_t pace = { .delay_ms = 2000, .failures = TASK_FAILURES_MAX - 1 };
 
     (void)state;
-    (void)task_pace_next_ms(&pace, 0);
+    (void)task_pace_next_ms(&pace, 0, false);
     assert_int_equal(task_pace_failed_ms(&pace), 2000);
 }
 
@@ -111,6 +124,7 @@ int main(void)
         TEST(who_can_wait_is_asked_at_once),
         TEST(others_are_asked_after_the_delay),
         TEST(who_answers_at_once_is_asked_ever_more_rarely),
+        TEST(who_tells_something_new_is_asked_again_soon),
         TEST(five_failures_in_a_row_are_the_end),
         TEST(an_answer_in_between_starts_anew),
         TEST(a_full_server_is_tried_three_times),

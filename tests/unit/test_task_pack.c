@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <apr_general.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -93,6 +94,21 @@ static void one_that_grows_is_sent_as_it_was(void **state)
     assert_int_equal(pack(ws, &upload, &source, &plan), APR_SUCCESS);
 }
 
+static void a_bare_core_is_packed_without_an_archive(void **state)
+{
+    workspace_t *ws = *state;
+    task_source_t source = make_source(ws);
+    task_plan_t plan = make_plan(TASK_FORMAT_GZIP);
+    task_upload_t upload;
+    char command[128];
+
+    plan.bare = true;
+    assert_int_equal(pack(ws, &upload, &source, &plan), APR_SUCCESS);
+    snprintf(command, sizeof(command), "zcat </proc/%d/fd/%d | cmp - core", (int)getpid(),
+             upload.fd);
+    workspace_shell(ws, command);
+}
+
 static void a_bare_core_is_the_upload(void **state)
 {
     workspace_t *ws = *state;
@@ -110,11 +126,9 @@ static void a_bare_core_is_the_upload(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_upload_has_its_length_and_no_name),
-        TEST(the_packed_limit_is_exact),
-        TEST(a_core_that_shrinks_meanwhile_is_refused),
-        TEST(one_that_grows_is_sent_as_it_was),
-        TEST(a_bare_core_is_the_upload),
+        TEST(an_upload_has_its_length_and_no_name),     TEST(the_packed_limit_is_exact),
+        TEST(a_core_that_shrinks_meanwhile_is_refused), TEST(one_that_grows_is_sent_as_it_was),
+        TEST(a_bare_core_is_packed_without_an_archive), TEST(a_bare_core_is_the_upload),
     };
 
     apr_initialize();

@@ -63,19 +63,35 @@ static void the_best_format_of_the_server_is_taken(void **state)
 static void a_core_of_which_nothing_is_known_goes_bare(void **state)
 {
     task_source_t source = { .core_bytes = 50 * RETRACE_MIB };
+    task_settings_t settings = new_server();
+    task_plan_t made = plan(state, settings, source);
 
-    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_CORE);
-    assert_int_equal(plan(state, old_server(), source).format, TASK_FORMAT_XZ);
-    source.core_bytes++;
-    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
-    source.core_bytes = RETRACE_MIB;
-    source.packing = TASK_PACKING_XZ;
-    assert_int_equal(plan(state, new_server(), source).format, TASK_FORMAT_ZSTD);
+    assert_true(made.bare);
+    assert_int_equal(made.format, TASK_FORMAT_ZSTD);
+    assert_string_equal(made.type, "application/x-coredump");
+    settings.formats = BIT(TASK_FORMAT_CORE);
+    made = plan(state, settings, source);
+    assert_int_equal(made.format, TASK_FORMAT_CORE);
+    made = plan(state, old_server(), source);
+    assert_false(made.bare);
+    assert_string_equal(made.type, "application/x-xz-compressed-tar");
+}
+
+static void a_packed_one_goes_bare_as_it_is(void **state)
+{
+    task_source_t source = { .core_bytes = RETRACE_MIB, .packing = TASK_PACKING_XZ };
+    task_plan_t made = plan(state, new_server(), source);
+
+    assert_true(made.bare);
+    assert_false(made.unpack);
+    assert_int_equal(made.format, TASK_FORMAT_CORE);
 }
 
 static void a_packed_core_stays_so_where_zstd_is_known(void **state)
 {
-    task_source_t source = { .core_bytes = RETRACE_MIB, .packing = TASK_PACKING_LZ4 };
+    task_source_t source = { .core_bytes = RETRACE_MIB,
+                             .packing = TASK_PACKING_LZ4,
+                             .members = { "/bin/a" } };
     task_plan_t made = plan(state, new_server(), source);
 
     assert_false(made.unpack);
@@ -94,7 +110,7 @@ static void a_full_server_is_not_asked(void **state)
     task_settings_t settings = old_server();
 
     assert_int_equal(task_plan_check_free(&settings, &ws->err), APR_SUCCESS);
-    settings.running_tasks = 5;
+    settings.is_full = true;
     assert_int_equal(task_plan_check_free(&settings, &ws->err), TASK_STATUS(TASK_EXIT_UNAVAILABLE));
 }
 
@@ -128,6 +144,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_best_format_of_the_server_is_taken),
         TEST(a_core_of_which_nothing_is_known_goes_bare),
+        TEST(a_packed_one_goes_bare_as_it_is),
         TEST(a_packed_core_stays_so_where_zstd_is_known),
         TEST(a_full_server_is_not_asked),
         TEST(a_server_without_a_common_format_is_not_asked),

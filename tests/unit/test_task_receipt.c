@@ -68,17 +68,25 @@ static void without_id_or_password_there_is_no_task(void **state)
     assert_null(receipt.key.id);
 }
 
-static void it_is_printed_for_people_and_for_programs(void **state)
+static void expect_print(void **state, const task_receipt_t *receipt, bool json, const char *wanted)
 {
     workspace_t *ws = *state;
+    const char *text = NULL;
+
+    assert_int_equal(task_receipt_print(&text, receipt, "https://a/", json, &ws->err, ws->pool),
+                     APR_SUCCESS);
+    assert_string_equal(text, wanted);
+}
+
+static void it_is_printed_for_people_and_for_programs(void **state)
+{
     task_receipt_t receipt;
 
     assert_int_equal(parse(state, &receipt, "123456789", "a\"b", "42"), APR_SUCCESS);
-    assert_string_equal(task_receipt_print(&receipt, "https://a/", false, ws->pool),
-                        "Task Id: 123456789\nTask Password: a\"b\n");
-    assert_string_equal(task_receipt_print(&receipt, "https://a/", true, ws->pool),
-                        "{\n  \"id\": \"123456789\",\n  \"password\": \"a\\\"b\",\n"
-                        "  \"server\": \"https://a/\",\n  \"estimate_s\": 42\n}\n");
+    expect_print(state, &receipt, false, "Task Id: 123456789\nTask Password: a\"b\n");
+    expect_print(state, &receipt, true,
+                 "{\n  \"id\": \"123456789\",\n  \"password\": \"a\\\"b\",\n"
+                 "  \"server\": \"https://a/\",\n  \"estimated_seconds\": 42\n}\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)

@@ -108,6 +108,14 @@ static void the_sentence_of_the_server_is_told(void **state)
            "the server answers 502: it gives no reason");
     expect(state, (task_reply_t){ .status = 999, .body = "" }, TASK_EXIT_PROTOCOL,
            "the server answers 999: it gives no reason");
+    expect(state,
+           (task_reply_t){ .status = 409,
+                           .content_type = "application/json",
+                           .body = "{\"status\": 409, \"error\": \"It\\u001b has ended.\"}" },
+           TASK_EXIT_REFUSED, "the server answers 409: It? has ended");
+    expect(state,
+           (task_reply_t){ .status = 500, .content_type = "application/json", .body = "[\"x\"]" },
+           TASK_EXIT_UNAVAILABLE, "the server answers 500: it gives no reason");
     expect(state, (task_reply_t){ .status = 301, .body = "x", .location = "https://b/" },
            TASK_EXIT_PROTOCOL, "the server answers 301: the address is another one, https://b/");
 }

@@ -17,8 +17,9 @@ static task_settings_t parse(void **state, const char *text)
     workspace_t *ws = *state;
     task_settings_t settings;
 
-    assert_int_equal(task_settings_parse(&settings, text, strlen(text), &ws->err, ws->pool),
-                     APR_SUCCESS);
+    assert_int_equal(
+        task_settings_parse(&settings, "text/plain", text, strlen(text), &ws->err, ws->pool),
+        APR_SUCCESS);
     return settings;
 }
 
@@ -110,20 +111,66 @@ static void what_tells_no_limit_is_no_retrace_server(void **state)
     size_t i;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        assert_int_equal(task_settings_parse(&settings, bad[i], strlen(bad[i]), &ws->err, ws->pool),
-                         TASK_STATUS(TASK_EXIT_PROTOCOL));
+        assert_int_equal(
+            task_settings_parse(&settings, NULL, bad[i], strlen(bad[i]), &ws->err, ws->pool),
+            TASK_STATUS(TASK_EXIT_PROTOCOL));
     }
 }
 
 static void a_server_is_full_when_it_says_so(void **state)
 {
-    task_settings_t full = parse(state, "running_tasks 5\nmax_running_tasks 5");
-    task_settings_t free = parse(state, "running_tasks 4\nmax_running_tasks 5");
-    task_settings_t silent = parse(state, "max_packed_size 5");
+    assert_true(parse(state, "running_tasks 5\nmax_running_tasks 5").is_full);
+    assert_false(parse(state, "running_tasks 4\nmax_running_tasks 5").is_full);
+    assert_false(parse(state, "max_packed_size 5").is_full);
+}
 
-    assert_true(task_settings_is_full(&full));
-    assert_false(task_settings_is_full(&free));
-    assert_false(task_settings_is_full(&silent));
+static apr_status_t parse_json(void **state, task_settings_t *settings, const char *text)
+{
+    workspace_t *ws = *state;
+
+    return task_settings_parse(settings, "application/json", text, strlen(text), &ws->err,
+                               ws->pool);
+}
+
+static void json_has_the_real_sizes(void **state)
+{
+    task_settings_t settings;
+
+    assert_int_equal(
+        parse_json(state, &settings,
+                   "{\"running_tasks\": 7, \"max_running_tasks\": 5, \"is_full\": false,"
+                   " \"max_packed_size_mb\": 50, \"max_unpacked_size_mb\": 8192,"
+                   " \"supported_formats\": [\"application/zstd\", 1],"
+                   " \"features\": [\"json\", null, \"teleport\"]}"),
+        APR_SUCCESS);
+    assert_int_equal(settings.max_packed_mb, 50);
+    assert_int_equal(settings.max_unpacked_mb, 8192);
+    assert_int_equal(settings.formats, 1 << TASK_FORMAT_ZSTD);
+    assert_int_equal(settings.features, 1 << TASK_FEATURE_JSON);
+    assert_true(settings.has_features);
+    assert_false(settings.is_full);
+    assert_int_equal(parse_json(state, &settings, "{\"running_tasks\": 1, \"is_full\": true}"),
+                     APR_SUCCESS);
+    assert_true(settings.is_full);
+    assert_false(settings.has_features);
+    assert_int_equal(settings.max_packed_mb, -1);
+    assert_int_equal(settings.formats, 1 << TASK_FORMAT_XZ);
+}
+
+static void json_that_tells_no_limit_is_no_retrace_server(void **state)
+{
+    static const char *const bad[] = { "",
+                                       "[]",
+                                       "{}",
+                                       "{\"running_tasks\": \"1\"}",
+                                       "{\"running_tasks\": -1}",
+                                       "{\"max_packed_size_mb\": 1099511627777}" };
+    task_settings_t settings;
+    size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        assert_int_equal(parse_json(state, &settings, bad[i]), TASK_STATUS(TASK_EXIT_PROTOCOL));
+    }
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
@@ -140,6 +187,8 @@ int main(void)
         TEST(the_greatest_number_is_taken),
         TEST(what_tells_no_limit_is_no_retrace_server),
         TEST(a_server_is_full_when_it_says_so),
+        TEST(json_has_the_real_sizes),
+        TEST(json_that_tells_no_limit_is_no_retrace_server),
     };
 
     apr_initialize();

@@ -97,27 +97,6 @@ static void each_word_has_its_exit_code(void **state)
     assert_string_equal(task_word_text(word), "FINISHED_FAILURE");
 }
 
-static void json_is_told_by_its_type(void **state)
-{
-    (void)state;
-    assert_true(task_type_is_json("application/json"));
-    assert_true(task_type_is_json("Application/JSON; charset=utf-8"));
-    assert_false(task_type_is_json("application/jsonp"));
-    assert_false(task_type_is_json("text/plain"));
-    assert_false(task_type_is_json(NULL));
-}
-
-static void json_is_printed_in_ascii(void **state)
-{
-    static const char body[] = "{\"a\": \"\\u001b\xc2\x9b\"}";
-    workspace_t *ws = *state;
-    const char *text = NULL;
-
-    assert_int_equal(task_json_print(&text, body, sizeof(body) - 1, &ws->err, ws->pool),
-                     APR_SUCCESS);
-    assert_string_equal(text, "{\n  \"a\": \"\\u001B\\u009B\"\n}\n");
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -129,8 +108,6 @@ int main(void)
         TEST(json_that_is_none_is_refused),
         TEST(only_three_words_are_words),
         TEST(each_word_has_its_exit_code),
-        TEST(json_is_told_by_its_type),
-        TEST(json_is_printed_in_ascii),
     };
 
     apr_initialize();
