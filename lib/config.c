@@ -29,7 +29,7 @@ typedef enum option_kind_t {
     KIND_PATH,          /* absolute, no control characters */
     KIND_OPTIONAL_PATH, /* likewise, or empty */
     KIND_PATHS,         /* several of them, separated by ':', or empty */
-    KIND_NAME,          /* of a file, without a directory */
+    KIND_NAME,          /* of a database, without a directory */
     KIND_NUMBER,        /* min to max */
     KIND_BOOL,          /* 0 or 1 */
     KIND_CHOICE         /* one of words */
@@ -50,6 +50,7 @@ static const char *const dispatcher_words[] = { "helper", "systemd", NULL };
 static const char *const required_words[] = { "s1-or-s2", "s1", "s2", "core", NULL };
 
 #define FIELD(name)     offsetof(retrace_config_t, name)
+#define NAME_ENDING     ".db"
 #define NAME_MAX_LENGTH 64                          /* characters of a file's name */
 #define MAX_MB          (INT64_C(16) * 1024 * 1024) /* 16 TiB */
 
@@ -125,15 +126,25 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
     return NULL;
 }
 
+/* With an ending of its own it cannot be the name of something else in the spool. */
+static bool is_database_name(const char *value)
+{
+    size_t length = strlen(value);
+
+    return length > strlen(NAME_ENDING) && length <= NAME_MAX_LENGTH && value[0] != '.'
+        && strchr(value, '/') == NULL
+        && strcmp(value + length - strlen(NAME_ENDING), NAME_ENDING) == 0;
+}
+
 static const char *set_name(retrace_config_t *config, const option_t *option, const char *value,
                             apr_pool_t *p)
 {
-    if (value[0] == '\0' || value[0] == '.' || strchr(value, '/') != NULL
-        || strlen(value) > NAME_MAX_LENGTH) {
-        return apr_psprintf(p,
-                            "%s must be the name of a file, without a directory, of at most %d "
-                            "characters",
-                            option->key, NAME_MAX_LENGTH);
+    if (!is_database_name(value)) {
+        return apr_psprintf(
+            p,
+            "%s must be the name of a file, without a directory, that ends in " NAME_ENDING
+            " and has at most %d characters",
+            option->key, NAME_MAX_LENGTH);
     }
     return set_path(config, option, value, p);
 }

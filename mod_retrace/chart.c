@@ -25,8 +25,8 @@ static const char *label_of(const mr_html_t *html, const json_t *row, const char
 {
     const json_t *value = json_object_get(row, key);
 
-    if (json_is_integer(value)) {
-        return apr_psprintf(html->p, "%" APR_INT64_T_FMT, (apr_int64_t)json_integer_value(value));
+    if (json_is_number(value)) {
+        return apr_psprintf(html->p, "%.6g", json_number_value(value));
     }
     return json_is_string(value) ? json_string_value(value) : "";
 }

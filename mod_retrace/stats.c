@@ -41,13 +41,13 @@ static const char *format_time(apr_int64_t seconds, apr_pool_t *p)
 
 static void add_totals(mr_html_t *html, const json_t *stats)
 {
-    apr_int64_t average = json_integer_value(json_object_get(stats, "average_seconds"));
+    double average = json_number_value(json_object_get(stats, "average_seconds"));
 
     mr_html_add(
         html,
         "<ul class=\"figures\"><li><b>%" APR_INT64_T_FMT "</b>tasks</li><li><b>%" APR_INT64_T_FMT
         "</b>succeeded</li><li><b>%" APR_INT64_T_FMT "</b>failed</li><li><b>%" APR_INT64_T_FMT
-        "</b>uploads refused</li><li><b>%" APR_INT64_T_FMT " s</b>average</li></ul>\n",
+        "</b>uploads refused</li><li><b>%.3g s</b>average</li></ul>\n",
         total(stats, "tasks"), total(stats, "success"), total(stats, "failure"),
         total(stats, "denied"), average);
 }
@@ -75,15 +75,36 @@ static void add_outcome(mr_html_t *html, const json_t *stats)
     json_decref(rows);
 }
 
+/* The file counts all tasks up to a limit; a column shows those beyond the limit before it. */
+static json_t *each_duration(const json_t *stats)
+{
+    json_t *columns = json_array();
+    json_int_t before = 0;
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach(json_object_get(stats, "durations"), i, row)
+    {
+        json_int_t up_to = json_integer_value(json_object_get(row, "count"));
+
+        json_array_append_new(
+            columns,
+            json_pack("{s:O?, s:I}", "le", json_object_get(row, "le"), "count", up_to - before));
+        before = up_to;
+    }
+    return columns;
+}
+
 static void add_durations(mr_html_t *html, const json_t *stats)
 {
     static const mr_series_t series[] = { { "count", "tasks" }, { NULL, NULL } };
+    json_t *columns = each_duration(stats);
 
     mr_html_add(html,
                 "<h2>How long tasks take</h2>\n<p class=\"quiet\">Tasks that took at most so "
                 "many seconds, and more than the column before.</p>\n");
-    mr_chart_columns(html, "Number of tasks by duration", json_object_get(stats, "durations"), "le",
-                     1, series);
+    mr_chart_columns(html, "Number of tasks by duration", columns, "le", 1, series);
+    json_decref(columns);
 }
 
 static void add_packages(mr_html_t *html, const json_t *stats)

@@ -21,11 +21,12 @@ def sample():
     """Statistics as the dispatcher writes them, with a name that somebody made up."""
     days = [{"day": f"2026-11-{day:02d}", "success": day % 7, "failure": day % 3,
              "denied": day % 2} for day in range(1, 31)]
-    return {"version": 1, "generated": 1795500000, "average_seconds": 4,
+    return {"version": 1, "generated": 1795500000, "average_seconds": 4.25,
             "totals": {"tasks": 123, "success": 99, "failure": 24, "denied": 15,
                        "first_task": 1790000000},
             "days": days,
-            "durations": [{"le": le, "count": le % 13} for le in (1, 2, 5, 10, 30, 60, 300, 3600)],
+            "durations": [{"le": le, "count": count} for le, count in
+                          ((0.5, 20), (2, 44), (5, 61), (10, 100), (60, 119), (3600, 123))],
             "stages": [], "architectures": [{"arch": "x86_64", "count": 120}],
             "releases": [{"release": "fedora-36", "count": 100, "success": 90}],
             "packages": [{"package": "bash", "count": 55, "success": 50},
@@ -90,7 +91,7 @@ class TestBrowser:
     @pytest.mark.parametrize("which,path,words", [
         ("empty", "/r/", ["Retrace server", "new crashes are accepted", "Your data"]),
         ("empty", "/r/stats", ["nothing to show"]),
-        ("busy", "/r/stats", ["123", "Busiest packages", "Missing files", "<svg"])])
+        ("busy", "/r/stats", ["123", "4.25 s", "Busiest packages", "Missing files", "<svg"])])
     def test_250_001_shows_the_page(self, browser, request, tmp_path, which, path, words):
         """The page's own style is applied, and nothing is refused by its policy."""
         env = request.getfixturevalue(which)
@@ -113,6 +114,12 @@ class TestBrowser:
 # --- Headers --------------------------------------------------------------------------------------
 
 class TestPages:
+    def test_250_009_a_column_for_each_duration(self, busy):
+        """The file counts what is at most so long; the chart shows what is between."""
+        text = get(busy, "/stats", "text/html").text
+        assert [int(count) for count in re.findall(r"<title>[\d.]+: tasks (\d+)</title>", text)] == \
+            [20, 24, 17, 39, 19, 4]
+
     @pytest.mark.parametrize("path", ["/", "/stats"])
     def test_250_010_policy(self, busy, path):
         reply = get(busy, path, "text/html")

@@ -23,7 +23,7 @@ TARGETS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker", "gdb",
 AHEAD = 12        # tasks that may wait before uploads become rare
 QUIET_S = 90      # 30 s until a dead dispatcher is noticed, and the work that is left
 KEPT = {"password", "type", "status", "retrace_log", "retrace_backtrace", "started_time",
-        "finished_time", "lock", "results"}
+        "finished_time", "lock", "results", "facts"}
 
 
 # --- Who is there ---------------------------------------------------------------------------------

@@ -68,7 +68,8 @@ def forbidden_parent(path, user):
 def remove_stale_cgroups():
     """Empty groups of servers that were killed."""
     for place in [*CGROUPS.glob("retrace-*-*"), *CGROUPS.glob("*/retrace-*-*")]:
-        if not Path(f"/proc/{place.name.split('-')[1]}").exists():
+        pid = place.name.split("-")[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists():
             remove_cgroup(place)
 
 

@@ -120,14 +120,21 @@ static void what_is_no_path_is_refused(void **state)
     expect_all_refused(*state, refusals, COUNT(refusals));
 }
 
-#define NO_NAME "DBFile must be the name of a file, without a directory, of at most 64 characters"
+#define NO_NAME                                                                                    \
+    "DBFile must be the name of a file, without a directory, that ends in .db and has at most 64 " \
+    "characters"
 
 static void the_database_is_a_name_without_a_directory(void **state)
 {
     const refusal_t refusals[] = {
-        { HEAD "DBFile =\n", 2, NO_NAME },         { HEAD "DBFile = /x\n", 2, NO_NAME },
-        { HEAD "DBFile = a/b\n", 2, NO_NAME },     { HEAD "DBFile = ..\n", 2, NO_NAME },
-        { HEAD "DBFile = .hidden\n", 2, NO_NAME },
+        { HEAD "DBFile =\n", 2, NO_NAME },
+        { HEAD "DBFile = /x\n", 2, NO_NAME },
+        { HEAD "DBFile = a/b\n", 2, NO_NAME },
+        { HEAD "DBFile = ..\n", 2, NO_NAME },
+        { HEAD "DBFile = .hidden.db\n", 2, NO_NAME },
+        { HEAD "DBFile = .db\n", 2, NO_NAME },
+        { HEAD "DBFile = heartbeat\n", 2, NO_NAME },
+        { HEAD "DBFile = x.dbx\n", 2, NO_NAME },
     };
 
     expect_all_refused(*state, refusals, COUNT(refusals));
@@ -140,11 +147,10 @@ static void the_name_of_the_database_has_a_limit(void **state)
     char name[66];
 
     memset(name, 'x', sizeof(name));
-    name[64] = '\0';
+    memcpy(name + 61, ".db", 4);
     assert_string_equal(read_text(ws, apr_pstrcat(ws->pool, HEAD "DBFile = ", name, NULL))->db_file,
                         name);
-    name[64] = 'x';
-    name[65] = '\0';
+    memcpy(name + 61, "x.db", 5);
     expect_refused(ws, apr_pstrcat(ws->pool, HEAD "DBFile = ", name, NULL), 2, NO_NAME);
 }
 
