@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ctrl-C and its kin, as something to look at: the program ends in an orderly way, and can still say
- * which task goes on without it. */
+/* Ctrl-C and its kin, as something to look at: the program ends in an orderly way, and can still
+ * say which task goes on without it. */
 #ifndef RETRACE_TASK_INTERRUPT_H
 #define RETRACE_TASK_INTERRUPT_H
 

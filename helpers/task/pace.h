@@ -25,8 +25,8 @@ int64_t task_pace_first_ms(const task_pace_t *pace);
 
 /**
  * Before the next one, after one that was answered.
- * @param took_ms  the last look: a server that cannot wait now answers at once, and is asked ever more
- *                 rarely
+ * @param took_ms  the last look: a server that cannot wait now answers at once, and is asked ever
+ *                 more rarely
  * @param changed  it told something new: that is why it has answered
  */
 int64_t task_pace_next_ms(task_pace_t *pace, int64_t took_ms, bool changed);

@@ -152,7 +152,7 @@ static apr_status_t write_archive(int fd, packing_job_t *job, retrace_error_t *e
     if (rv == APR_SUCCESS) {
         rv = write_core(job, err);
     }
-    if (rv == APR_SUCCESS) {
+    if (rv == APR_SUCCESS && !job->plan->bare) {
         rv = write_members(job, err);
     }
     if (rv == APR_SUCCESS && archive_write_close(job->out) != ARCHIVE_OK) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See package.h. A query that fails for whatever reason is no answer: the user, or the server, knows
- * better. */
+/* See package.h. A query that fails for whatever reason is no answer: the user, or the server,
+ * knows better. */
 #include "helpers/task/package.h"
 
 #include <apr_strings.h>

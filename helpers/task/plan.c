@@ -18,10 +18,13 @@ static int64_t bytes_of(int64_t megabytes)
     return megabytes < 0 ? -1 : megabytes * RETRACE_MIB;
 }
 
-/* The server finds out all that it needs from a bare core: no file can be missing. */
+/* From a bare core the server finds out what it needs; an archive it refuses when program or
+ * package is missing. What the user says is not dropped for that. */
 static bool goes_bare(const task_settings_t *settings, const task_source_t *source)
 {
-    return TASK_HAS(settings->formats, TASK_FORMAT_CORE) && task_source_is_bare(source);
+    return TASK_HAS(settings->formats, TASK_FORMAT_CORE) && !source->is_told
+        && (source->members[TASK_MEMBER_EXECUTABLE] == NULL
+            || source->members[TASK_MEMBER_PACKAGE] == NULL);
 }
 
 /* TASK_FORMATS when there is none. */

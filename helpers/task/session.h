@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One run of the program: what was asked for, and the server that it is asked of. The questions that
- * every command shares are here. */
+/* One run of the program: what was asked for, and the server that it is asked of. The questions
+ * that every command shares are here. */
 #ifndef RETRACE_TASK_SESSION_H
 #define RETRACE_TASK_SESSION_H
 

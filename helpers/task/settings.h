@@ -48,9 +48,9 @@ typedef struct task_settings_t {
 const char *task_format_type(task_format_t format);
 
 /**
- * Read the reply: lines `key value...`, of which keys are compared without case; or JSON, which has the
- * real sizes where the lines stop below 2 GB, for the sake of old clients. What is unknown is passed
- * over.
+ * Read the reply: lines `key value...`, of which keys are compared without case; or JSON, which has
+ * the real sizes where the lines stop below 2 GB, for the sake of old clients. What is unknown is
+ * passed over.
  * @param settings  written only on success
  * @param type      the header Content-Type; NULL: missing
  * @param scratch   dies on return

@@ -108,6 +108,7 @@ apr_status_t task_source_open(task_source_t *source, const char *name,
     for (i = 0; i < TASK_MEMBERS; i++) {
         if (override->members[i] != NULL) {
             found.members[i] = override->members[i];
+            found.is_told = true;
         }
     }
     if (!is_directory(name)) {

@@ -28,6 +28,7 @@ typedef struct task_source_t {
     int64_t core_bytes;
     task_packing_t packing;
     const char *members[TASK_MEMBERS]; /* NULL: not known */
+    bool is_told;                      /* the user says something of it */
 } task_source_t;
 
 /** What the user says instead of what is found; NULL: nothing. */

@@ -73,7 +73,7 @@ def test_900_006_options_take_the_place_of_what_is_found(problem):
     assert (sent["package"], sent["executable"]) == (b"b-1-2", b"/usr/bin/tiny")
 
 
-def test_900_011_the_package_of_a_program_is_asked_of_the_package_manager(core, tmp_path):
+def test_900_007_the_package_of_a_program_is_asked_of_the_package_manager(core, tmp_path):
     (tmp_path / "rpm").write_text("#!/bin/sh\necho ${5#/bin/}-1-2.fc36\n", encoding="ascii")
     (tmp_path / "rpm").chmod(0o755)
     with FakeServer(OLD) as server:
@@ -82,7 +82,7 @@ def test_900_011_the_package_of_a_program_is_asked_of_the_package_manager(core, 
     assert members_of(lzma.decompress(server.asked("create")[0].body))["package"] == b"a-1-2.fc36"
 
 
-def test_900_012_a_problem_from_elsewhere_gets_nothing_of_this_machine(problem):
+def test_900_008_a_problem_from_elsewhere_gets_nothing_of_this_machine(problem):
     for name in ("package", "os_release"):
         (problem / name).unlink()
     with FakeServer(OLD) as server:
@@ -96,7 +96,7 @@ PACKERS = {".gz": ["gzip", "-kf"], ".xz": ["xz", "-kf"], ".zst": ["zstd", "-qkf"
 
 
 @pytest.mark.parametrize("suffix", sorted(PACKERS))
-def test_900_007_a_packed_core_is_unpacked_for_an_old_server(core, suffix):
+def test_900_009_a_packed_core_is_unpacked_for_an_old_server(core, suffix):
     subprocess.run([*PACKERS[suffix], core] + ([f"{core}.lz4"] if suffix == ".lz4" else []),
                    check=True)
     with FakeServer(OLD) as server:
@@ -106,7 +106,7 @@ def test_900_007_a_packed_core_is_unpacked_for_an_old_server(core, suffix):
 
 
 @pytest.mark.parametrize("suffix", sorted(PACKERS))
-def test_900_008_a_packed_core_stays_so_for_a_new_one(core, suffix):
+def test_900_010_a_packed_core_stays_so_for_a_new_one(core, suffix):
     subprocess.run([*PACKERS[suffix], core] + ([f"{core}.lz4"] if suffix == ".lz4" else []),
                    check=True)
     packed = Path(f"{core}{suffix}")
@@ -119,14 +119,14 @@ def test_900_008_a_packed_core_stays_so_for_a_new_one(core, suffix):
     assert members_of(unzstd(archive.body))[f"coredump{suffix}"] == packed.read_bytes()
 
 
-def test_900_009_a_problem_with_a_packed_core(problem):
+def test_900_011_a_problem_with_a_packed_core(problem):
     subprocess.run(["zstd", "-q", "--rm", problem / "coredump"], check=True)
     with FakeServer(OLD) as server:
         assert client(server, "create", problem).returncode == OK
     assert members_of(lzma.decompress(server.asked("create")[0].body))["coredump"] == fake_core()
 
 
-def test_900_010_nothing_is_left_in_the_temporary_directory(problem, tmp_path):
+def test_900_012_nothing_is_left_in_the_temporary_directory(problem, tmp_path):
     place = tmp_path / "tmp"
     place.mkdir()
     with FakeServer(OLD) as server:
@@ -164,7 +164,7 @@ def coredumpctl(tmp_path):
     return place
 
 
-def test_900_020_a_crash_that_systemd_has_taken(coredumpctl):
+def test_900_013_a_crash_that_systemd_has_taken(coredumpctl):
     with FakeServer(OLD) as server:
         result = client(server, "create", "coredumpctl:/usr/bin/tiny",
                         PATH=f"{coredumpctl}:{os.environ['PATH']}")
@@ -175,7 +175,17 @@ def test_900_020_a_crash_that_systemd_has_taken(coredumpctl):
     assert sent["os_release"]
 
 
-def test_900_021_no_such_crash(coredumpctl):
+def test_900_014_a_crash_of_no_package_goes_bare_where_that_is_possible(coredumpctl):
+    double = coredumpctl / "coredumpctl"
+    double.write_text(DOUBLE.replace("Package:", "Nothing:"), encoding="ascii")
+    with FakeServer(NEW) as server:
+        result = client(server, "create", "coredumpctl:/usr/bin/tiny",
+                        PATH=f"{coredumpctl}:{os.environ['PATH']}")
+    assert result.returncode == OK, result
+    assert server.asked("create")[0].headers["Content-Type"] == "application/x-coredump"
+
+
+def test_900_015_no_such_crash(coredumpctl):
     with FakeServer(OLD) as server:
         result = client(server, "create", "coredumpctl:99",
                         PATH=f"{coredumpctl}:{os.environ['PATH']}")
@@ -183,7 +193,7 @@ def test_900_021_no_such_crash(coredumpctl):
     assert not server.asked("create")
 
 
-def test_900_022_a_crash_without_its_core(coredumpctl):
+def test_900_016_a_crash_without_its_core(coredumpctl):
     (coredumpctl / "core").unlink()
     with FakeServer(OLD) as server:
         result = client(server, "create", "coredumpctl:/usr/bin/tiny",
@@ -191,7 +201,7 @@ def test_900_022_a_crash_without_its_core(coredumpctl):
     refused(result, SOURCE, "coredumpctl has no core of 4711: cat:")
 
 
-def test_900_023_no_option_reaches_coredumpctl(coredumpctl):
+def test_900_017_no_option_reaches_coredumpctl(coredumpctl):
     with FakeServer(OLD) as server:
         result = client(server, "create", "coredumpctl:--directory=/",
                         PATH=f"{coredumpctl}:{os.environ['PATH']}")
@@ -199,7 +209,7 @@ def test_900_023_no_option_reaches_coredumpctl(coredumpctl):
     assert not (coredumpctl / "calls").exists()
 
 
-def test_900_024_no_coredumpctl(tmp_path):
+def test_900_018_no_coredumpctl(tmp_path):
     with FakeServer(OLD) as server:
         result = client(server, "create", "coredumpctl:1", PATH=str(tmp_path))
     refused(result, SOURCE, "start coredumpctl: No such file")
@@ -208,7 +218,7 @@ def test_900_024_no_coredumpctl(tmp_path):
 # --- What is not sent ---------------------------------------------------------------------------
 
 
-def test_900_030_no_core_at_all(tmp_path):
+def test_900_019_no_core_at_all(tmp_path):
     (tmp_path / "text").write_text("no core", encoding="ascii")
     (tmp_path / "empty").mkdir()
     (tmp_path / "kernel").mkdir()
@@ -222,7 +232,7 @@ def test_900_030_no_core_at_all(tmp_path):
     assert not server.asked("create")
 
 
-def test_900_031_a_link_in_a_problem_directory(problem):
+def test_900_020_a_link_in_a_problem_directory(problem):
     (problem / "package").unlink()
     (problem / "package").symlink_to("/etc/hostname")
     with FakeServer(OLD) as server:
@@ -230,7 +240,7 @@ def test_900_031_a_link_in_a_problem_directory(problem):
     assert not server.asked("create")
 
 
-def test_900_032_a_broken_packed_core(core):
+def test_900_021_a_broken_packed_core(core):
     packed = lzma.compress(core.read_bytes())
     core.write_bytes(packed[:-40])
     with FakeServer(OLD) as server:
@@ -244,7 +254,7 @@ def limits(settings, packed, unpacked):
 
 
 @pytest.mark.parametrize("extra, code", [(0, OK), (1, SOURCE)])
-def test_900_033_the_unpacked_limit(tmp_path, extra, code):
+def test_900_022_the_unpacked_limit(tmp_path, extra, code):
     core = tmp_path / "core"
     core.write_bytes(fake_core().ljust(2**20 + extra, b"\0"))
     with FakeServer(limits(OLD, 50, 1)) as server:
@@ -256,7 +266,7 @@ def test_900_033_the_unpacked_limit(tmp_path, extra, code):
 
 
 @pytest.mark.parametrize("extra, code", [(0, OK), (1, SOURCE)])
-def test_900_034_the_unpacked_limit_of_a_packed_core(tmp_path, extra, code):
+def test_900_023_the_unpacked_limit_of_a_packed_core(tmp_path, extra, code):
     core = tmp_path / "core.xz"
     core.write_bytes(lzma.compress(fake_core().ljust(2**20 + extra, b"\0")))
     with FakeServer(limits(OLD, 50, 1)) as server:
@@ -265,7 +275,7 @@ def test_900_034_the_unpacked_limit_of_a_packed_core(tmp_path, extra, code):
     assert len(server.asked("create")) == 1 - extra
 
 
-def test_900_035_the_packed_limit(tmp_path):
+def test_900_024_the_packed_limit(tmp_path):
     core = tmp_path / "core"
     core.write_bytes(fake_core() + os.urandom(2**20))
     with FakeServer(limits(OLD, 1, 50)) as server:
@@ -273,7 +283,7 @@ def test_900_035_the_packed_limit(tmp_path):
     assert not server.asked("create")
 
 
-def test_900_036_the_packed_limit_of_a_bare_core(tmp_path):
+def test_900_025_the_packed_limit_of_a_bare_core(tmp_path):
     core = tmp_path / "core.gz"
     core.write_bytes(gzip.compress(fake_core() + os.urandom(2**20)))
     with FakeServer(limits(NEW, 1, 50)) as server:
@@ -281,26 +291,27 @@ def test_900_036_the_packed_limit_of_a_bare_core(tmp_path):
     assert not server.asked("create")
 
 
-def test_900_037_a_full_server_is_spared_the_upload(core):
+def test_900_026_a_full_server_is_spared_the_upload(core):
     with FakeServer(OLD.replace("running_tasks 1", "running_tasks 5", 1)) as server:
         refused(client(server, "create", core), UNAVAILABLE, "fully occupied: 5 tasks run")
     assert not server.asked("create")
 
 
-def test_900_038_no_common_format(core):
+def test_900_027_no_common_format(core):
     with FakeServer(OLD.replace("application/x-xz", "application/x-rar")) as server:
         refused(client(server, "create", core), UNAVAILABLE, "none of the formats")
     assert not server.asked("create")
 
 
-def test_900_039_settings_as_json_have_the_real_sizes(tmp_path):
+def test_900_028_settings_as_json_have_the_real_sizes(tmp_path):
     """The lines stop below 2 GB, for clients that are older."""
     core = tmp_path / "core"
     core.write_bytes(fake_core().ljust(2**20 + 1, b"\0"))
     settings = {"running_tasks": 9, "max_running_tasks": 5, "is_full": False,
                 "max_packed_size_mb": 50, "max_unpacked_size_mb": 2,
                 "supported_formats": ["application/x-xz-compressed-tar"], "features": ["json"]}
-    answer = Answer(body=json.dumps(settings).encode(), headers={"Content-Type": "application/json"})
+    answer = Answer(body=json.dumps(settings).encode(),
+                    headers={"Content-Type": "application/json"})
     with FakeServer(settings=limits(OLD, 50, 1)) as server:
         server.answers["settings"] = [answer]
         assert client(server, "create", core).returncode == OK

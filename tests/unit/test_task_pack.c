@@ -119,6 +119,7 @@ static void a_bare_core_is_packed_without_an_archive(void **state)
     char command[128];
 
     plan.bare = true;
+    source.members[TASK_MEMBER_EXECUTABLE] = "/bin/a";
     assert_int_equal(pack(ws, &upload, &source, &plan), APR_SUCCESS);
     snprintf(command, sizeof(command), "zcat </proc/%d/fd/%d | cmp - core", (int)getpid(),
              upload.fd);

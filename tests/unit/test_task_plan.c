@@ -51,7 +51,7 @@ static void expect_refusal(void **state, task_settings_t settings, task_source_t
 
 static void the_best_format_of_the_server_is_taken(void **state)
 {
-    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" }, .is_told = true };
     task_settings_t settings = new_server();
 
     assert_int_equal(plan(state, settings, source).format, TASK_FORMAT_ZSTD);
@@ -87,11 +87,25 @@ static void a_packed_one_goes_bare_as_it_is(void **state)
     assert_int_equal(made.format, TASK_FORMAT_CORE);
 }
 
+static void one_of_which_too_little_is_known_goes_bare_unless_the_user_says_it(void **state)
+{
+    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" } };
+
+    assert_true(plan(state, new_server(), source).bare);
+    assert_false(plan(state, old_server(), source).bare);
+    source.is_told = true;
+    assert_false(plan(state, new_server(), source).bare);
+    source.is_told = false;
+    source.members[TASK_MEMBER_PACKAGE] = "a-1-2";
+    assert_false(plan(state, new_server(), source).bare);
+}
+
 static void a_packed_core_stays_so_where_zstd_is_known(void **state)
 {
     task_source_t source = { .core_bytes = RETRACE_MIB,
                              .packing = TASK_PACKING_LZ4,
-                             .members = { "/bin/a" } };
+                             .members = { "/bin/a" },
+                             .is_told = true };
     task_plan_t made = plan(state, new_server(), source);
 
     assert_false(made.unpack);
@@ -116,7 +130,7 @@ static void a_full_server_is_not_asked(void **state)
 
 static void a_server_without_a_common_format_is_not_asked(void **state)
 {
-    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = RETRACE_MIB, .members = { "/bin/a" }, .is_told = true };
     task_settings_t settings = old_server();
 
     settings.formats = BIT(TASK_FORMAT_CORE);
@@ -127,7 +141,9 @@ static void a_server_without_a_common_format_is_not_asked(void **state)
 
 static void all_files_together_have_a_limit(void **state)
 {
-    task_source_t source = { .core_bytes = 1024 * RETRACE_MIB - 6, .members = { "/bin/a" } };
+    task_source_t source = { .core_bytes = 1024 * RETRACE_MIB - 6,
+                             .members = { "/bin/a" },
+                             .is_told = true };
     task_settings_t settings = old_server();
 
     assert_int_equal(plan(state, settings, source).max_unpacked, 1024 * RETRACE_MIB);
@@ -145,6 +161,7 @@ int main(void)
         TEST(the_best_format_of_the_server_is_taken),
         TEST(a_core_of_which_nothing_is_known_goes_bare),
         TEST(a_packed_one_goes_bare_as_it_is),
+        TEST(one_of_which_too_little_is_known_goes_bare_unless_the_user_says_it),
         TEST(a_packed_core_stays_so_where_zstd_is_known),
         TEST(a_full_server_is_not_asked),
         TEST(a_server_without_a_common_format_is_not_asked),
