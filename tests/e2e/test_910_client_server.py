@@ -267,10 +267,13 @@ def test_910_027_ctrl_c_says_how_to_go_on(core, settings):
                     state=[held]) as server:
         process = subprocess.Popen([CLIENT, "-s", server.url, "batch", core, "--delay", "3600"],
                                    stderr=subprocess.PIPE, text=True, env=environment())
-        assert process.stderr.readline() == f"Task Id: {ID}\n"
-        process.send_signal(signal.SIGINT)
-        text = process.communicate(timeout=20)[1]
-        hold.set()
+        try:
+            assert process.stderr.readline() == f"Task Id: {ID}\n"
+            process.send_signal(signal.SIGINT)
+            text = process.communicate(timeout=20)[1]
+        finally:
+            process.kill()
+            hold.set()
     assert process.returncode == INTERRUPTED
     assert f"retrace-server-task -s {server.url}/ status {ID}\n" in text
     assert text.endswith("retrace-server-task: interrupted\n")
