@@ -12,10 +12,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import crash
 from client import Client, poll
-from serve.server import Server
+from serve.server import Server, make_values
 
 # AH00052: a child of httpd was ended by a signal, which httpd finds worth a notice only.
 LOUD = re.compile(r"\[[a-z0-9_]*:(error|crit|alert|emerg)\]|AH00052:")
+
+HTTP2 = """LoadModule http2_module {modules}/mod_http2.so
+<VirtualHost *>
+    ServerName localhost
+    Protocols h2 http/1.1
+    SSLEngine on
+    SSLCertificateFile tls/cert.pem
+    SSLCertificateKeyFile tls/key.pem
+</VirtualHost>
+"""
 
 
 class ErrorLog:
@@ -136,6 +146,11 @@ class Farm:
         self.module.remove(self.shared[-1])
         self.made.remove(self.shared[-1].server)
         return self.shared[-1]
+
+    def http2_conf(self):
+        """Offers HTTP/2, too. <If> is read when a request comes; a virtual host's Protocols counts for
+        its connections."""
+        return HTTP2.format(modules=make_values("HTTPD_MODULES")["HTTPD_MODULES"])
 
     def logs(self):
         return [env.log for env in self.shared + self.module]

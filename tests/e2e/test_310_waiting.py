@@ -485,7 +485,7 @@ class TestHttp2:
         assert curl(env, "/settings", "--http2")[0] == "1.1"
 
     def test_310_041_main_flow(self, farm, upload, tmp_path):
-        env = farm.start(QUEUE, extra_httpd=http2(farm))
+        env = farm.start(QUEUE, extra_httpd=farm.http2_conf())
         packed = tmp_path / "crash.tar.xz"
         packed.write_bytes(upload)
         version, body = curl(env, "/create?sync=1", "--http2", "-H", f"Content-Type: {crash.XZ}",
@@ -504,19 +504,6 @@ class TestHttp2:
         assert body == "Retrace job finished successfully"
         env.wait_idle(60)
         farm.stop(env)
-
-
-def http2(farm):
-    """<If> is read when a request comes; a virtual host's Protocols counts for its connections."""
-    return f"""LoadModule http2_module {farm.make().values["HTTPD_MODULES"]}/mod_http2.so
-<VirtualHost *>
-    ServerName localhost
-    Protocols h2 http/1.1
-    SSLEngine on
-    SSLCertificateFile tls/cert.pem
-    SSLCertificateKeyFile tls/key.pem
-</VirtualHost>
-"""
 
 
 def curl(env, path, *options):
