@@ -40,8 +40,9 @@ class Client:
         self.address = (server.host, server.port)
         self.prefix = server.location.rstrip("/")
         self.tls = None
+        self.certificate = server.dir / "tls" / "cert.pem"
         if server.tls:
-            self.tls = ssl.create_default_context(cafile=server.dir / "tls" / "cert.pem")
+            self.tls = ssl.create_default_context(cafile=self.certificate)
 
     def connect(self, timeout=TIMEOUT_S):
         """A keep-alive connection of http.client."""
