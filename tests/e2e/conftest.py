@@ -148,8 +148,8 @@ class Farm:
         return self.shared[-1]
 
     def http2_conf(self):
-        """Offers HTTP/2, too. <If> is read when a request comes; a virtual host's Protocols counts for
-        its connections."""
+        """Offers HTTP/2, too. <If> is read when a request comes; a virtual host's Protocols counts
+        for its connections."""
         return HTTP2.format(modules=make_values("HTTPD_MODULES")["HTTPD_MODULES"])
 
     def logs(self):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The clients that are out there: what each generation of ABRT's `abrt-retrace-client batch` knows, asks
-and believes. How it speaks is in transports.py.
+"""The clients that are out there: what each generation of ABRT's `abrt-retrace-client batch` knows,
+asks and believes. How it speaks is in transports.py.
 
 A client is a generation, a transport and a directory with a crash."""
 import re
@@ -277,7 +277,8 @@ class Batch:
         return answer.header(header)
 
     def _get(self, what=""):
-        return self.transport.ask("GET", f"/{self.task}{what}", [("X-Task-Password", self.password)])
+        return self.transport.ask("GET", f"/{self.task}{what}",
+                                  [("X-Task-Password", self.password)])
 
     def _poll(self):
         """The state, and the text to it; a sleep comes first."""

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""ABRT's newer clients with the real libsoup, in a process of their own: two versions of the library
-do not fit into one. The result is JSON.
+"""ABRT's newer clients with the real libsoup, in a process of their own: two versions of the
+library do not fit into one. The result is JSON.
 
     soup_client.py 3.0 URL CERTIFICATE batch VERSION DIRECTORY
     soup_client.py 3.0 URL CERTIFICATE post CONTENT-TYPE BYTES"""

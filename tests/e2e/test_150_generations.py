@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deployed clients work unchanged: each generation of ABRT's client, libsoup itself, and the tool of the
-old retrace server, each from its first question to its result."""
+"""Deployed clients work unchanged: each generation of ABRT's client, libsoup itself, and the tool
+of the old retrace server, each from its first question to its result."""
 import json
 import os
 import re
+import socket
+import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -23,9 +24,10 @@ HERE = Path(__file__).resolve().parent
 BASE = "/crashes/retrace"
 RELEASES = sorted({generation.system.release for generation in GENERATIONS})
 MORE_RELEASES = [f"alma-{number}-x86_64" for number in range(1, 41)]
-# What an admin may set and load, and what breaks old clients if it reaches them: sizes that overflow
-# their integers, a body that comes with the task, more releases than they hold, compressed replies.
-HARSH = "MaxPackedSize = 5000\nMaxUnpackedSize = 5000\nSynchronousDefault = 1\nMaxQueuedTasks = 100"
+# What an admin may set and load, and what breaks old clients if it reaches them: sizes that
+# overflow their integers, a body that comes with the task, more releases than they hold, compressed
+# replies.
+HARSH = "MaxPackedSize = 3000\nMaxUnpackedSize = 3000\nSynchronousDefault = 1\nMaxQueuedTasks = 100"
 DEFLATE = """LoadModule deflate_module {modules}/mod_deflate.so
 SetOutputFilter DEFLATE
 """
@@ -110,7 +112,7 @@ def claim_refusal(env, status):
 # --- The whole way --------------------------------------------------------------------------------
 
 class Walks:
-    """Each generation's batch with a sound crash and with a broken one, made when first asked for."""
+    """Each generation's batch with a sound crash and with a broken one, when first asked for."""
 
     def __init__(self, place, members, root, below):
         self.place, self.members, self.root, self.below = place, members, root, below
@@ -302,7 +304,18 @@ class TestLimitsOfClients:
             assert f"equal to {-2048 * MIB}." in shown(env, generation, crash_of(generation))
         farm.stop(env)
 
-    def test_150_021_chunks_are_taken_literally(self, root, upload):
+    def test_150_021_hello_of_ssl_2(self, farm):
+        """So clients up to 2.1.11 begin, without a list of signatures: OpenSSL 3 answers where the
+        admin lets it."""
+        env = farm.start("", extra_httpd="SSLCipherSuite DEFAULT:@SECLEVEL=0")
+        suites = b"".join(struct.pack(">I", suite)[1:] for suite in (0xC02F, 0x9C, 0x2F, 0x35))
+        hello = struct.pack(">BHHHH", 1, 0x0303, len(suites), 0, 32) + suites + os.urandom(32)
+        with socket.create_connection(env.client.address, timeout=20) as connection:
+            connection.sendall(struct.pack(">H", 0x8000 | len(hello)) + hello)
+            assert connection.recv(1) == b"\x16"  # a handshake; an alert would be 0x15
+        farm.stop(env)
+
+    def test_150_022_chunks_are_taken_literally(self, root, upload):
         """No old client asks for this body, and the check of all replies would find it."""
         transport = transport_of(root, generation_of("2.10.9"))
         exchange = transport.ask("POST", "/create", [("Content-Type", crash.XZ),
@@ -311,7 +324,7 @@ class TestLimitsOfClients:
         with pytest.raises(AssertionError, match="transfer-encoding' not in"):
             check_exchange(exchange)
 
-    def test_150_022_list_of_releases_is_cut(self, root):
+    def test_150_023_list_of_releases_is_cut(self, root):
         """31 fit; the last one that all clients see is one that the server offers."""
         transport = transport_of(root, generation_of("2.0.4.980"))
         told = generations.parse_settings(transport.ask("GET", "/settings").body, 32)
@@ -407,6 +420,14 @@ class TestLibsoup:
         version = "2.15-dev"
         directory = crash_of(generation_of(version))
         check_soup(run_soup("3.0", offering_http2, "batch", version, directory), "http-2-0")
+
+
+    def test_150_044_early_refusal_over_http2(self, offering_http2):
+        result = run_soup("3.0", offering_http2, "post", "text/plain", BODY)
+        assert result["fatal"] is None
+        (exchange,) = result["exchanges"]
+        assert (exchange["code"], exchange["protocol"]) == (415, "http-2-0")
+        claim_refusal(offering_http2, 415)
 
 
 def check_soup(result, protocol):

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the generations of clients speak: what is on the wire, byte for byte, and no more forgiving than
-the real ones are."""
+"""How the generations of clients speak: what is on the wire, byte for byte, and no more forgiving
+than the real ones are."""
 import http.client
 import re
 import socket
@@ -161,7 +161,3 @@ class Soup(Transport):
     def _accept(encodings):
         return ["Accept-Charset: UTF-8", f"Accept-Encoding: {encodings}",
                 f"Accept-Language: {SOUP_LANGUAGE}", "Connection: Keep-Alive"]
-
-
-def transport_of(client, generation, base=""):
-    return Nss(client, generation) if generation.is_nss else Soup(client, generation, base)
