@@ -18,6 +18,8 @@ APLOG_USE_MODULE(retrace);
 #define EDIT_NO_TASK 66
 #define EDIT_BUSY    75
 
+#define EDIT_WAIT_MS 60000 /* to remove large crash data takes its time */
+
 /* @return the helper's exit code, or -1 when it could not be started */
 static int run_helper(request_rec *r, const mr_task_t *task, const char *verb, retrace_error_t *err)
 {
@@ -28,7 +30,7 @@ static int run_helper(request_rec *r, const mr_task_t *task, const char *verb, r
         != APR_SUCCESS) {
         return -1;
     }
-    code = mr_helper_wait(helper);
+    code = mr_helper_wait(helper, EDIT_WAIT_MS);
     (void)retrace_fail(err, APR_EGENERAL, "retrace-helper %s %s ended with code %d", verb,
                        retrace_id_format(task->id).text, code);
     return code;

@@ -14,10 +14,22 @@
 #define ROW_TEXT    240 /* width of a row's text */
 #define ROW_NUMBER  60
 #define LABEL_CHARS 36
+#define NUMBER_MAX  INT64_C(1000000000000)
+
+/* Sums of a few of them, and their next power of ten, must not overflow. */
+apr_int64_t mr_chart_number(const json_t *value)
+{
+    json_int_t number = json_integer_value(value);
+
+    if (number < 0) {
+        return 0;
+    }
+    return number < NUMBER_MAX ? (apr_int64_t)number : NUMBER_MAX;
+}
 
 static apr_int64_t number_of(const json_t *row, const char *key)
 {
-    return json_integer_value(json_object_get(row, key));
+    return mr_chart_number(json_object_get(row, key));
 }
 
 /* Labels are text or numbers. */

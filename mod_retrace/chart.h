@@ -13,6 +13,9 @@ typedef struct mr_series_t {
     const char *label; /* in the legend */
 } mr_series_t;
 
+/** A count, whatever somebody wrote into the file: from 0 to 10^12. */
+apr_int64_t mr_chart_number(const json_t *value);
+
 /**
  * Columns: one for each object of an array.
  * @param what    says what the chart shows, for who cannot see it; markup-safe

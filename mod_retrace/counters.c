@@ -142,6 +142,7 @@ static void take_back(const mr_counters_t *due, mr_shared_t *shared)
     }
 }
 
+/* One that takes long, or was killed, may have delivered: twice would be worse than not at all. */
 static bool deliver(request_rec *r, const char *text)
 {
     mr_helper_t *helper = NULL;
@@ -152,7 +153,7 @@ static bool deliver(request_rec *r, const char *text)
     }
     (void)mr_helper_write(helper, text, strlen(text));
     mr_helper_close_input(helper);
-    return mr_helper_wait(helper) == 0;
+    return mr_helper_wait(helper, MR_HELPER_REAP_MS) <= 0;
 }
 
 int mr_counters_deliver(request_rec *r)

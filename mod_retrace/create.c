@@ -56,8 +56,10 @@ static int reply_no_verdict(request_rec *r, mr_helper_t *helper)
     int code;
 
     mr_helper_close_input(helper);
-    code = mr_helper_wait(helper);
-    (void)mr_helper_start(&sweeper, server, "sweep", 0, false, &err, r->pool);
+    code = mr_helper_wait(helper, MR_HELPER_REAP_MS);
+    if (mr_helper_start(&sweeper, server, "sweep", 0, false, &err, r->pool) == APR_SUCCESS) {
+        mr_helper_leave(sweeper);
+    }
     ap_log_rerror(
         APLOG_MARK, APLOG_ERR, 0, r,
         RETRACE_LOGNO(0008) "retrace-helper receive ended with code %d and without a verdict",
@@ -97,7 +99,10 @@ static int reply_created(request_rec *r, char *line, int *pslot)
         return reply_verdict(r, "");
     }
     /* If it cannot start now, the task stays in the queue, and the next poll tries again. */
-    if (mr_helper_start(&starter, server, "start", number, false, &err, r->pool) != APR_SUCCESS) {
+    if (mr_helper_start(&starter, server, "start", number, false, &err, r->pool) == APR_SUCCESS) {
+        mr_helper_leave(starter);
+    }
+    else {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0009) "%s", err.text);
     }
     ap_log_rerror(APLOG_MARK, APLOG_INFO, 0, r, RETRACE_LOGNO(0010) "task %s created", id);
@@ -293,11 +298,5 @@ int mr_create(request_rec *r)
 
     mr_upload_read(&upload, r);
     result = mr_upload_refuse(r, &upload);
-    if (result == DECLINED) {
-        result = receive_in_turn(r, &upload);
-    }
-    if (r->status >= HTTP_BAD_REQUEST) {
-        mr_counters_refused(r->server, r->status);
-    }
-    return result;
+    return result == DECLINED ? receive_in_turn(r, &upload) : result;
 }

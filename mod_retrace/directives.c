@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WAITING_DIGITS 4
+#define LIMIT_DIGITS 5
 
 #ifndef RETRACE_CONFIG_PATH
 #define RETRACE_CONFIG_PATH "/etc/retrace-server.conf"
@@ -20,6 +20,7 @@ void *mr_server_create(apr_pool_t *p, server_rec *s)
     (void)s;
     server->config_path = RETRACE_CONFIG_PATH;
     server->may_suspend = true;
+    server->max_suspended = -1;
     server->max_waiting = -1;
     return server;
 }
@@ -91,20 +92,33 @@ static const char *set_suspend(cmd_parms *cmd, void *location, int on)
     return wrong;
 }
 
-static const char *set_max_waiting(cmd_parms *cmd, void *location, const char *text)
+/* A whole number from 0 to `max`. @return NULL or what is wrong */
+static const char *read_limit(int *plimit, cmd_parms *cmd, const char *text, int max)
 {
     const char *wrong = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
-    (void)location;
     if (wrong != NULL) {
         return wrong;
     }
-    if (text[0] == '\0' || strlen(text) > MAX_WAITING_DIGITS
-        || strspn(text, "0123456789") != strlen(text) || atoi(text) > MR_MAX_WAITING) {
-        return "RetraceMaxWaiting must be a whole number from 0 to 1024";
+    if (text[0] == '\0' || strlen(text) > LIMIT_DIGITS || strspn(text, "0123456789") != strlen(text)
+        || atoi(text) > max) {
+        return apr_psprintf(cmd->pool, "%s must be a whole number from 0 to %d", cmd->cmd->name,
+                            max);
     }
-    mr_server_of(cmd->server)->max_waiting = atoi(text);
+    *plimit = atoi(text);
     return NULL;
+}
+
+static const char *set_max_waiting(cmd_parms *cmd, void *location, const char *text)
+{
+    (void)location;
+    return read_limit(&mr_server_of(cmd->server)->max_waiting, cmd, text, MR_MAX_WAITING);
+}
+
+static const char *set_max_suspended(cmd_parms *cmd, void *location, const char *text)
+{
+    (void)location;
+    return read_limit(&mr_server_of(cmd->server)->max_suspended, cmd, text, MR_MAX_SUSPENDED);
 }
 
 /* The URLs of a task are the Location's path and what follows: a pattern has no such path. */
@@ -144,6 +158,8 @@ const command_rec mr_directives[] = {
                   "path of the retrace server's settings file"),
     AP_INIT_FLAG("RetraceSuspend", set_suspend, NULL, RSRC_CONF,
                  "On: requests that wait hold no thread, where the MPM can do without"),
+    AP_INIT_TAKE1("RetraceMaxSuspended", set_max_suspended, NULL, RSRC_CONF,
+                  "how many requests may wait in a child without a thread"),
     AP_INIT_TAKE1("RetraceMaxWaiting", set_max_waiting, NULL, RSRC_CONF,
                   "how many requests may wait that hold a thread"),
     AP_INIT_FLAG("Retrace", set_retrace, NULL, ACCESS_CONF,

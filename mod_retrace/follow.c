@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/spool.h"
 #include "mod_retrace/query.h"
 #include "mod_retrace/reply.h"
@@ -20,11 +21,11 @@
 
 APLOG_USE_MODULE(retrace);
 
-#define TELL_EVERY  apr_time_from_sec(5)
-#define STOP_GRACE  apr_time_from_sec(10) /* a stopping httpd waits for the task this long */
-#define PIECE       8192                  /* bytes that are written at once */
-#define BURST       128                   /* pieces, before others get the thread */
-#define STATUS_LINE "X-Task-Status: "
+#define TELL_EVERY_MS 5000
+#define STOP_GRACE_MS 10000 /* a stopping httpd waits for the task this long */
+#define PIECE         8192  /* bytes that are written at once */
+#define BURST         128   /* pieces, before others get the thread */
+#define STATUS_LINE   "X-Task-Status: "
 
 typedef enum part_t {
     PART_LOG,       /* as it grows */
@@ -35,10 +36,10 @@ typedef enum part_t {
 typedef struct follow_t {
     mr_task_t task;
     part_t part;
-    int file;             /* the log, or the backtrace; -1: not open yet */
-    apr_off_t sent;       /* bytes of it */
-    apr_time_t told;      /* when the state was last told */
-    apr_time_t stop_time; /* when httpd began to stop; 0: it does not */
+    int file;        /* the log, or the backtrace; -1: not open yet */
+    apr_off_t sent;  /* bytes of it */
+    int64_t told_ms; /* when the state was last told */
+    int64_t stop_ms; /* when httpd began to stop; 0: it does not */
     bool is_stopping;
 } follow_t;
 
@@ -70,26 +71,26 @@ static bool is_final(const follow_t *follow)
     return retrace_task_is_final(mr_task_state(&follow->task));
 }
 
-static bool is_due(void *baton, apr_time_t now, bool stopping)
+static bool is_due(void *baton, int64_t now_ms, bool stopping)
 {
     follow_t *follow = baton;
 
-    if (stopping && follow->stop_time == 0) {
-        follow->stop_time = now;
+    if (stopping && follow->stop_ms == 0) {
+        follow->stop_ms = now_ms;
     }
-    follow->is_stopping = stopping && now - follow->stop_time >= STOP_GRACE;
+    follow->is_stopping = stopping && now_ms - follow->stop_ms >= STOP_GRACE_MS;
     if (follow->file < 0 && follow->part == PART_LOG) {
         follow->file = open_file(follow, RETRACE_FILE_WORKER_LOG);
     }
     return follow->is_stopping || follow->part != PART_LOG || has_more(follow) || is_final(follow)
-        || now - follow->told >= TELL_EVERY;
+        || mr_task_is_gone(&follow->task) || now_ms - follow->told_ms >= TELL_EVERY_MS;
 }
 
 /* --- Doing it -------------------------------------------------------------------------------- */
 
 static void tell_state(follow_t *follow, request_rec *r, retrace_task_state_t state)
 {
-    follow->told = apr_time_now();
+    follow->told_ms = retrace_clock_ms();
     (void)ap_rprintf(r, STATUS_LINE "%s\n", retrace_task_status_word(state));
 }
 
@@ -150,7 +151,7 @@ static void write_log(follow_t *follow, request_rec *r)
         return;
     }
     if (!retrace_task_is_final(state)) {
-        if (apr_time_now() - follow->told >= TELL_EVERY) {
+        if (retrace_clock_ms() - follow->told_ms >= TELL_EVERY_MS) {
             tell_state(follow, r, state);
             mr_task_wake_dispatcher(r, &follow->task);
         }
@@ -169,6 +170,9 @@ static bool act(void *baton, request_rec *r)
 {
     follow_t *follow = baton;
 
+    if (mr_task_is_gone(&follow->task)) {
+        return true; /* somebody has removed it: nothing can be said of how it ended */
+    }
     if (follow->part == PART_LOG) {
         write_log(follow, r);
     }
@@ -179,7 +183,7 @@ static bool act(void *baton, request_rec *r)
     return follow->part == PART_END || follow->is_stopping;
 }
 
-static const mr_wait_kind_t follow_kind = { is_due, act };
+static const mr_wait_kind_t follow_kind = { is_due, act, false };
 
 /* --- Beginning ------------------------------------------------------------------------------- */
 
@@ -210,7 +214,7 @@ static follow_t *begin(request_rec *r, uint32_t id)
 
     follow->task = (mr_task_t){ .id = id, .root = -1, .directory = -1 };
     follow->file = -1;
-    follow->told = apr_time_now();
+    follow->told_ms = retrace_clock_ms();
     if (mr_task_open(&follow->task, mr_server_of(r->server)->config, &err) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0014) "%s", err.text);
         return NULL;

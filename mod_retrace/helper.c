@@ -53,12 +53,12 @@ void mr_helper_sweep(mr_child_t *child)
 }
 
 /* @return false when it has not ended in time */
-static bool reap(pid_t pid, int *pstatus)
+static bool reap(pid_t pid, int *pstatus, int wait_ms)
 {
     int waited_ms;
     pid_t rc;
 
-    for (waited_ms = 0; waited_ms < MR_HELPER_REAP_MS; waited_ms++) {
+    for (waited_ms = 0; waited_ms <= wait_ms; waited_ms++) {
         rc = waitpid(pid, pstatus, WNOHANG);
         if (rc != 0) {
             return true;
@@ -68,13 +68,13 @@ static bool reap(pid_t pid, int *pstatus)
     return false;
 }
 
-int mr_helper_wait(mr_helper_t *helper)
+int mr_helper_wait(mr_helper_t *helper, int wait_ms)
 {
     int status = 0;
     int code = -1;
 
     if (helper->pid > 0) {
-        if (!reap(helper->pid, &status)) {
+        if (!reap(helper->pid, &status, wait_ms)) {
             remember(&helper->server->child, helper->pid);
         }
         else if (WIFEXITED(status)) {
@@ -85,13 +85,20 @@ int mr_helper_wait(mr_helper_t *helper)
     return code;
 }
 
+void mr_helper_leave(mr_helper_t *helper)
+{
+    close_fd(&helper->to);
+    close_fd(&helper->from);
+    (void)mr_helper_wait(helper, 0);
+}
+
 static apr_status_t end_helper(void *data)
 {
     mr_helper_t *helper = data;
 
     close_fd(&helper->to);
     close_fd(&helper->from);
-    (void)mr_helper_wait(helper);
+    (void)mr_helper_wait(helper, MR_HELPER_REAP_MS);
     return APR_SUCCESS;
 }
 

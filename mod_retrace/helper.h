@@ -48,8 +48,15 @@ void mr_helper_close_input(mr_helper_t *helper);
  */
 apr_status_t mr_helper_read_line(mr_helper_t *helper, int wait_ms);
 
-/** Wait for the end of a helper. @return its exit code, or -1 */
-int mr_helper_wait(mr_helper_t *helper);
+/**
+ * Wait for the end of a helper.
+ * @param wait_ms  at most
+ * @return its exit code, or -1 when it was killed, or has not ended in time
+ */
+int mr_helper_wait(mr_helper_t *helper, int wait_ms);
+
+/** Its answer does not matter: let it end by itself, whatever becomes of the request. */
+void mr_helper_leave(mr_helper_t *helper);
 
 /** Reap helpers that ended after their request had. */
 void mr_helper_sweep(mr_child_t *child);

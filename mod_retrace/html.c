@@ -24,9 +24,18 @@ void mr_html_add(mr_html_t *html, const char *format, ...)
     va_end(args);
 }
 
+/* XML knows no control characters, however they are written. */
 const char *mr_html_text(const mr_html_t *html, const char *text)
 {
-    return apr_pescape_entity(html->p, text, 0);
+    char *clean = apr_pstrdup(html->p, text);
+    char *at;
+
+    for (at = clean; *at != '\0'; at++) {
+        if ((unsigned char)*at < 0x20 && *at != '\t' && *at != '\n') {
+            *at = '?';
+        }
+    }
+    return apr_pescape_entity(html->p, clean, 0);
 }
 
 mr_html_t mr_html_begin(request_rec *r, const char *title)

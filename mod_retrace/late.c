@@ -4,16 +4,17 @@
 
 #include <apr_strings.h>
 
+#include "lib/clock.h"
 #include "mod_retrace/reply.h"
 #include "mod_retrace/wait.h"
 
-#define PAUSE apr_time_from_sec(1)
+#define PAUSE_MS 1000
 
-static bool is_due(void *baton, apr_time_t now, bool stopping)
+static bool is_due(void *baton, int64_t now_ms, bool stopping)
 {
-    const apr_time_t *until = baton;
+    const int64_t *until_ms = baton;
 
-    return stopping || now >= *until;
+    return stopping || now_ms >= *until_ms;
 }
 
 static bool refuse(void *baton, request_rec *r)
@@ -25,18 +26,18 @@ static bool refuse(void *baton, request_rec *r)
     return true;
 }
 
-static const mr_wait_kind_t pause_kind = { is_due, refuse };
+static const mr_wait_kind_t pause_kind = { is_due, refuse, true };
 
 int mr_late_refusal(request_rec *r, int retry_s)
 {
-    apr_time_t *until = apr_palloc(r->pool, sizeof(*until));
+    int64_t *until_ms = apr_palloc(r->pool, sizeof(*until_ms));
     int result;
 
-    *until = apr_time_now() + PAUSE;
+    *until_ms = retrace_clock_ms() + PAUSE_MS;
     apr_table_setn(r->headers_out, "Retry-After", apr_itoa(r->pool, retry_s));
-    result = mr_wait(r, &pause_kind, until);
+    result = mr_wait(r, &pause_kind, until_ms);
     if (result == DECLINED) {
-        (void)refuse(until, r);
+        (void)refuse(until_ms, r);
         result = OK;
     }
     return result;

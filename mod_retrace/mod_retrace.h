@@ -18,7 +18,8 @@
 struct mr_shared_t;
 struct mr_pacer_t;
 
-#define MR_MAX_WAITING 1024 /* greatest RetraceMaxWaiting */
+#define MR_MAX_WAITING   1024  /* greatest RetraceMaxWaiting */
+#define MR_MAX_SUSPENDED 65535 /* greatest RetraceMaxSuspended */
 
 /** What one httpd child remembers between requests. */
 typedef struct mr_child_t {
@@ -34,6 +35,7 @@ typedef struct mr_server_t {
     const retrace_config_t *config; /* its content; set by check_config */
     bool is_used;                   /* some <Location> says Retrace On */
     bool may_suspend;               /* RetraceSuspend */
+    int max_suspended;              /* RetraceMaxSuspended; -1: not set */
     int max_waiting;                /* RetraceMaxWaiting; -1 until it is known */
     struct mr_shared_t *shared;     /* shared.h; set by post_config */
     mr_child_t child;

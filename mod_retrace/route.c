@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "lib/id.h"
+#include "mod_retrace/counters.h"
 #include "mod_retrace/reply.h"
 
 #define HANDLER "retrace"
@@ -172,6 +173,16 @@ static int serve_other(request_rec *r, const route_t *route)
     return answered != DECLINED ? answered : route->serve(r);
 }
 
+static int serve_and_count(request_rec *r, const route_t *route)
+{
+    int result = serve_other(r, route);
+
+    if (route->serve == mr_create && r->status >= HTTP_BAD_REQUEST) {
+        mr_counters_refused(r->server, r->status);
+    }
+    return result;
+}
+
 int mr_route_handle(request_rec *r)
 {
     const char *prefix = mr_location_of(r)->prefix;
@@ -188,5 +199,5 @@ int mr_route_handle(request_rec *r)
         path++; /* some clients ask for //create */
     }
     route = find_route(path);
-    return route != NULL ? serve_other(r, route) : serve_task(r, path);
+    return route != NULL ? serve_and_count(r, route) : serve_task(r, path);
 }

@@ -299,5 +299,5 @@ void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
         ap_log_error(APLOG_MARK, APLOG_ERR, rv, s,
                      RETRACE_LOGNO(0016) "a child cannot use the lock of the shared memory");
     }
-    child->pacer = server->may_suspend ? mr_pacer_start(pchild) : NULL;
+    child->pacer = server->may_suspend ? mr_pacer_start(server->max_suspended, pchild) : NULL;
 }

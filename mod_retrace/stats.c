@@ -23,7 +23,7 @@
 
 static apr_int64_t total(const json_t *stats, const char *key)
 {
-    return json_integer_value(json_object_get(json_object_get(stats, "totals"), key));
+    return mr_chart_number(json_object_get(json_object_get(stats, "totals"), key));
 }
 
 static const char *format_time(apr_int64_t seconds, apr_pool_t *p)
@@ -85,7 +85,7 @@ static json_t *each_duration(const json_t *stats)
 
     json_array_foreach(json_object_get(stats, "durations"), i, row)
     {
-        json_int_t up_to = json_integer_value(json_object_get(row, "count"));
+        json_int_t up_to = mr_chart_number(json_object_get(row, "count"));
 
         json_array_append_new(
             columns,
@@ -142,8 +142,7 @@ static void add_missing(mr_html_t *html, const json_t *stats)
                     "<tr><td><code>%s</code></td><td><code>%s</code></td><td>%s</td>"
                     "<td class=\"number\">%" APR_INT64_T_FMT "</td></tr>\n",
                     text_of(html, row, "build_id"), text_of(html, row, "path"),
-                    text_of(html, row, "kind"),
-                    (apr_int64_t)json_integer_value(json_object_get(row, "count")));
+                    text_of(html, row, "kind"), mr_chart_number(json_object_get(row, "count")));
     }
     mr_html_add(html, "</table></div>\n");
 }

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "lib/estimate.h"
 #include "lib/facts.h"
 #include "lib/fs.h"
@@ -172,7 +173,7 @@ typedef struct change_t {
     mr_task_t task;
     retrace_task_state_t state;
     struct stat status; /* of the file that tells the stage; zeros: there is none */
-    apr_time_t until;
+    int64_t until_ms;
 } change_t;
 
 static apr_status_t close_task(void *data)
@@ -189,12 +190,13 @@ static void look_at_status(struct stat *info, const mr_task_t *task)
 }
 
 /* The file is replaced, never changed: another one has another number, or another time. */
-static bool has_changed(void *baton, apr_time_t now, bool stopping)
+static bool has_changed(void *baton, int64_t now_ms, bool stopping)
 {
     const change_t *change = baton;
     struct stat info;
 
-    if (stopping || now >= change->until || mr_task_state(&change->task) != change->state) {
+    if (stopping || now_ms >= change->until_ms || mr_task_is_gone(&change->task)
+        || mr_task_state(&change->task) != change->state) {
         return true;
     }
     look_at_status(&info, &change->task);
@@ -206,11 +208,16 @@ static bool answer_change(void *baton, request_rec *r)
 {
     const change_t *change = baton;
 
-    (void)answer(r, &change->task);
+    if (mr_task_is_gone(&change->task)) {
+        (void)mr_reply_refusal(r, HTTP_NOT_FOUND, "There is no such task.");
+    }
+    else {
+        (void)answer(r, &change->task);
+    }
     return true;
 }
 
-static const mr_wait_kind_t change_kind = { has_changed, answer_change };
+static const mr_wait_kind_t change_kind = { has_changed, answer_change, true };
 
 /* The descriptors of the request's handler are closed when it returns; these are not. */
 static change_t *watch(request_rec *r, const mr_task_t *task, int wait_s)
@@ -226,7 +233,7 @@ static change_t *watch(request_rec *r, const mr_task_t *task, int wait_s)
     }
     look_at_status(&change->status, task);
     change->state = mr_task_state(task);
-    change->until = apr_time_now() + apr_time_from_sec(wait_s);
+    change->until_ms = retrace_clock_ms() + INT64_C(1000) * wait_s;
     return change;
 }
 

@@ -54,6 +54,13 @@ retrace_task_state_t mr_task_state(const mr_task_t *task)
     return retrace_spool_task_state(task->root, task->directory, task->id);
 }
 
+bool mr_task_is_gone(const mr_task_t *task)
+{
+    struct stat info;
+
+    return fstat(task->directory, &info) != 0 || info.st_nlink == 0;
+}
+
 static bool password_matches(request_rec *r, const mr_task_t *task)
 {
     const char *sent = apr_table_get(r->headers_in, "X-Task-Password");
@@ -146,5 +153,7 @@ void mr_task_wake_dispatcher(request_rec *r, const mr_task_t *task)
     }
     if (mr_helper_start(&helper, server, "start", task->id, false, &err, r->pool) != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, RETRACE_LOGNO(0006) "%s", err.text);
+        return;
     }
+    mr_helper_leave(helper);
 }

@@ -5,6 +5,7 @@
 #define MR_TASK_H
 
 #include <httpd.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/config.h"
@@ -32,6 +33,9 @@ void mr_task_close(mr_task_t *task);
 
 /** Its state now. */
 retrace_task_state_t mr_task_state(const mr_task_t *task);
+
+/** Has it been removed since it was opened? */
+bool mr_task_is_gone(const mr_task_t *task);
 
 /** If no dispatcher is at work although this task waits for one, start one; at most once in a few
  * seconds and child, however many ask. */

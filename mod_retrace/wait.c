@@ -22,12 +22,15 @@
 #include <signal.h>
 #include <sys/socket.h>
 
+#include "lib/clock.h"
 #include "mod_retrace/guard.h"
 
-#define TICK         apr_time_from_msec(50)
-#define SEND_BUFFER  (256 * 1024) /* bytes: "writable" then means that a piece of ours fits in */
-#define LINGER       apr_time_from_sec(2)
-#define LINGER_LEAST apr_time_from_sec(1)
+#define TICK_MS         50
+#define SEND_BUFFER     (256 * 1024) /* bytes: "writable" then means that a piece of ours fits in */
+#define LINGER_MS       2000
+#define LINGER_LEAST_MS 1000
+#define LINGER_READS    16 /* of LINGER_PIECE bytes, at one look */
+#define LINGER_PIECE    4096
 
 typedef enum phase_t {
     PHASE_LEAVING,   /* the request's own thread has not let go of it yet */
@@ -47,9 +50,9 @@ typedef struct waiter_t {
     void *baton;
     phase_t phase;
     int socket;
-    apr_time_t since;    /* when it was suspended, or when it began to linger */
-    apr_time_t blocked;  /* since when the client has not read; 0: it reads */
-    apr_time_t patience; /* how long that may go on */
+    int64_t since_ms;    /* when it began to linger */
+    int64_t blocked_ms;  /* since when the client has not read; 0: it reads */
+    int64_t patience_ms; /* how long that may go on */
 } waiter_t;
 
 APR_RING_HEAD(waiters_t, waiter_t);
@@ -59,6 +62,8 @@ struct mr_pacer_t {
     apr_thread_cond_t *wake;
     apr_thread_t *thread;
     struct waiters_t waiters;
+    int count; /* of waiters */
+    int max;   /* of them; others must get connections, too */
     bool is_over;
 };
 
@@ -107,7 +112,10 @@ static void end_connection(void *baton)
 
     apr_thread_mutex_lock(w->pacer->mutex);
     APR_RING_REMOVE(w, link);
+    w->pacer->count--;
     apr_thread_mutex_unlock(w->pacer->mutex);
+    /* As the MPM counts it: otherwise it has one more suspended connection for ever. */
+    w->c->cs->state = CONN_STATE_SUSPENDED;
     apr_pool_destroy(w->c->pool);
 }
 
@@ -124,7 +132,7 @@ static void end_request(waiter_t *w)
     w->c->keepalive = AP_CONN_CLOSE;
     ap_process_request_after_handler(r);
     (void)ap_start_lingering_close(w->c);
-    w->since = apr_time_now();
+    w->since_ms = retrace_clock_ms();
     set_phase(w, PHASE_LINGERING);
 }
 
@@ -158,58 +166,78 @@ static void call(waiter_t *w, phase_t phase, void (*callback)(void *baton))
 }
 
 /* A client that does not read must not hold a worker thread. */
-static bool is_blocked(waiter_t *w, apr_time_t now)
+static bool is_blocked(waiter_t *w, int64_t now_ms)
 {
     if (is_writable(w->socket)) {
-        w->blocked = 0;
+        w->blocked_ms = 0;
         return false;
     }
-    if (w->blocked == 0) {
-        w->blocked = now;
+    if (w->blocked_ms == 0) {
+        w->blocked_ms = now_ms;
     }
-    if (now - w->blocked >= w->patience) {
+    if (now_ms - w->blocked_ms >= w->patience_ms) {
         w->c->aborted = 1;
         return false;
     }
     return true;
 }
 
-/* Reads on until the client has closed its side: otherwise it could lose the end of the answer. */
-static bool has_lingered(const waiter_t *w, apr_time_t now)
+/* Nobody is there any more, or at least nobody who would send another request. */
+static bool has_hung_up(const waiter_t *w)
 {
-    char buffer[4096];
-    ssize_t got;
+    struct pollfd closed = { .fd = w->socket, .events = POLLRDHUP };
 
-    if (now - w->since < LINGER_LEAST) {
-        return false;
-    }
-    do {
-        got = recv(w->socket, buffer, sizeof(buffer), MSG_DONTWAIT);
-    }
-    while (got > 0);
-    return now - w->since >= LINGER || got == 0 || (errno != EAGAIN && errno != EINTR);
+    return w->kind->ends_with_client && poll(&closed, 1, 0) > 0;
 }
 
-static void look_after(waiter_t *w, apr_time_t now, bool stopping)
+/* Reads on until the client has closed its side: otherwise it could lose the end of the answer. One
+ * that sends and sends must not keep the pacer from the others. */
+static bool has_lingered(const waiter_t *w, int64_t now_ms)
 {
-    if (w->phase == PHASE_WAITING && w->kind->is_due(w->baton, now, stopping)
-        && !is_blocked(w, now)) {
+    char buffer[LINGER_PIECE];
+    ssize_t got = 1;
+    int i;
+
+    if (now_ms - w->since_ms < LINGER_LEAST_MS) {
+        return false;
+    }
+    for (i = 0; i < LINGER_READS && got > 0; i++) {
+        got = recv(w->socket, buffer, sizeof(buffer), MSG_DONTWAIT);
+    }
+    return now_ms - w->since_ms >= LINGER_MS || got == 0
+        || (got < 0 && errno != EAGAIN && errno != EINTR);
+}
+
+static void look_after_waiting(waiter_t *w, int64_t now_ms, bool stopping)
+{
+    if (has_hung_up(w)) {
+        w->c->aborted = 1;
         call(w, PHASE_ACTING, run_action);
     }
-    else if (w->phase == PHASE_LINGERING && has_lingered(w, now)) {
+    else if (w->kind->is_due(w->baton, now_ms, stopping) && !is_blocked(w, now_ms)) {
+        call(w, PHASE_ACTING, run_action);
+    }
+}
+
+static void look_after(waiter_t *w, int64_t now_ms, bool stopping)
+{
+    if (w->phase == PHASE_WAITING) {
+        look_after_waiting(w, now_ms, stopping);
+    }
+    else if (w->phase == PHASE_LINGERING && has_lingered(w, now_ms)) {
         call(w, PHASE_ENDING, end_connection);
     }
 }
 
 static void look_after_all(mr_pacer_t *pacer)
 {
-    apr_time_t now = apr_time_now();
+    int64_t now_ms = retrace_clock_ms();
     bool stopping = is_stopping();
     waiter_t *w;
 
     for (w = APR_RING_FIRST(&pacer->waiters);
          w != APR_RING_SENTINEL(&pacer->waiters, waiter_t, link); w = APR_RING_NEXT(w, link)) {
-        look_after(w, now, stopping);
+        look_after(w, now_ms, stopping);
     }
 }
 
@@ -224,7 +252,10 @@ static void *APR_THREAD_FUNC pace(apr_thread_t *thread, void *data)
         }
         else {
             look_after_all(pacer);
-            apr_thread_cond_timedwait(pacer->wake, pacer->mutex, TICK);
+            /* Not a timed wait: that one goes by the clock that an admin may set. */
+            apr_thread_mutex_unlock(pacer->mutex);
+            (void)poll(NULL, 0, TICK_MS);
+            apr_thread_mutex_lock(pacer->mutex);
         }
     }
     apr_thread_mutex_unlock(pacer->mutex);
@@ -265,7 +296,17 @@ static apr_status_t start_thread(mr_pacer_t *pacer, apr_pool_t *pchild)
     return rv;
 }
 
-mr_pacer_t *mr_pacer_start(apr_pool_t *pchild)
+/* Under event a child takes as many connections as it has threads, and some for each idle one. Those
+ * that wait are never given up for others, so they may be no more than the threads. */
+static int default_max(void)
+{
+    int threads = 1;
+
+    (void)ap_mpm_query(AP_MPMQ_MAX_THREADS, &threads);
+    return threads > 0 ? threads : 1;
+}
+
+mr_pacer_t *mr_pacer_start(int max, apr_pool_t *pchild)
 {
     mr_pacer_t *pacer = apr_pcalloc(pchild, sizeof(*pacer));
 
@@ -273,6 +314,7 @@ mr_pacer_t *mr_pacer_start(apr_pool_t *pchild)
         return NULL;
     }
     APR_RING_INIT(&pacer->waiters, waiter_t, link);
+    pacer->max = max >= 0 ? max : default_max();
     if (apr_thread_mutex_create(&pacer->mutex, APR_THREAD_MUTEX_DEFAULT, pchild) != APR_SUCCESS
         || apr_thread_cond_create(&pacer->wake, pchild) != APR_SUCCESS
         || start_thread(pacer, pchild) != APR_SUCCESS) {
@@ -284,7 +326,16 @@ mr_pacer_t *mr_pacer_start(apr_pool_t *pchild)
 
 /* --- In the request's own thread ------------------------------------------------------------- */
 
-static int suspend(request_rec *r, mr_pacer_t *pacer, const mr_wait_kind_t *kind, void *baton)
+/* Whoever waited ends its connection. As a header it does not keep a body from being chunked. */
+static void tell_end(request_rec *r)
+{
+    if (r->connection->master == NULL) {
+        apr_table_setn(r->headers_out, "Connection", "close");
+    }
+}
+
+static waiter_t *make_waiter(request_rec *r, mr_pacer_t *pacer, const mr_wait_kind_t *kind,
+                             void *baton)
 {
     waiter_t *w = apr_pcalloc(r->connection->pool, sizeof(*w));
     int size = SEND_BUFFER;
@@ -295,16 +346,36 @@ static int suspend(request_rec *r, mr_pacer_t *pacer, const mr_wait_kind_t *kind
     w->kind = kind;
     w->baton = baton;
     w->socket = socket_of(r->connection);
-    w->since = apr_time_now();
-    w->patience = r->server->timeout;
+    w->patience_ms = apr_time_as_msec(r->server->timeout);
     (void)setsockopt(w->socket, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    /* As a header it does not keep a body from being chunked. */
-    apr_table_setn(r->headers_out, "Connection", "close");
-    ap_set_module_config(r->connection->conn_config, &retrace_module, w);
+    return w;
+}
+
+/* @return false when too many wait already */
+static bool insert(mr_pacer_t *pacer, waiter_t *w)
+{
+    bool has_room;
+
     apr_thread_mutex_lock(pacer->mutex);
-    APR_RING_INSERT_TAIL(&pacer->waiters, w, waiter_t, link);
-    apr_thread_cond_signal(pacer->wake);
+    has_room = pacer->count < pacer->max;
+    if (has_room) {
+        pacer->count++;
+        APR_RING_INSERT_TAIL(&pacer->waiters, w, waiter_t, link);
+        apr_thread_cond_signal(pacer->wake);
+    }
     apr_thread_mutex_unlock(pacer->mutex);
+    return has_room;
+}
+
+static int suspend(request_rec *r, mr_pacer_t *pacer, const mr_wait_kind_t *kind, void *baton)
+{
+    waiter_t *w = make_waiter(r, pacer, kind, baton);
+
+    if (!insert(pacer, w)) {
+        return DECLINED;
+    }
+    tell_end(r);
+    ap_set_module_config(r->connection->conn_config, &retrace_module, w);
     return SUSPENDED;
 }
 
@@ -323,36 +394,48 @@ void mr_wait_suspended(conn_rec *c, request_rec *r)
 static int hold(request_rec *r, const mr_wait_kind_t *kind, void *baton)
 {
     int slot = mr_guard_take_waiting(r);
-    apr_time_t readable = apr_time_now(); /* when the client last had room */
+    int64_t readable_ms = retrace_clock_ms(); /* when the client last had room */
     bool is_over = false;
 
     if (slot < 0) {
         return DECLINED;
     }
+    tell_end(r);
     while (!is_over && !r->connection->aborted) {
-        if (!kind->is_due(baton, apr_time_now(), is_stopping())) {
-            readable = apr_time_now();
-            apr_sleep(TICK);
+        int64_t now_ms = retrace_clock_ms();
+
+        if (!kind->is_due(baton, now_ms, is_stopping())) {
+            readable_ms = now_ms;
+            (void)poll(NULL, 0, TICK_MS);
         }
         else if (mr_wait_can_write(r)) {
-            readable = apr_time_now();
+            readable_ms = now_ms;
             is_over = kind->act(baton, r);
         }
         else {
-            r->connection->aborted = apr_time_now() - readable >= r->server->timeout;
-            apr_sleep(TICK);
+            r->connection->aborted =
+                now_ms - readable_ms >= (int64_t)apr_time_as_msec(r->server->timeout);
+            (void)poll(NULL, 0, TICK_MS);
         }
     }
     mr_guard_give_back(r->server, slot);
     return OK;
 }
 
-int mr_wait(request_rec *r, const mr_wait_kind_t *kind, void *baton)
+/* Only httpd's ordinary way of serving a request knows what SUSPENDED means: within an internal redirect
+ * or a subrequest it would be taken for a failure. */
+static bool may_suspend(request_rec *r)
 {
     const mr_server_t *server = mr_server_of(r->server);
+    const conn_rec *c = r->connection;
 
-    if (server->child.pacer != NULL && server->may_suspend && r->connection->master == NULL) {
-        return suspend(r, server->child.pacer, kind, baton);
-    }
-    return hold(r, kind, baton);
+    return server->child.pacer != NULL && server->may_suspend && c->master == NULL
+        && ap_is_initial_req(r) && r->invoke_mtx != NULL && c->cs != NULL
+        && !c->clogging_input_filters;
+}
+
+int mr_wait(request_rec *r, const mr_wait_kind_t *kind, void *baton)
+{
+    return may_suspend(r) ? suspend(r, mr_server_of(r->server)->child.pacer, kind, baton)
+                          : hold(r, kind, baton);
 }

@@ -129,8 +129,8 @@ class Farm:
         """A server that is not started. Of two equal settings the last one counts."""
         directory = Path(tempfile.mkdtemp(prefix="server-", dir=self.place))
         directory.chmod(0o755)
-        ours = (f"HostDirs = /usr:{self.programs}", "MinStorageLeft = 100", "MaxClientUploads = 0",
-                "MaxPasswordFailures = 0", settings)
+        ours = (f"HostDirs = /usr:{self.programs}", "MinStorageLeft = 100", "MaxParallelUploads = 0",
+                "MaxClientUploads = 0",                 "MaxPasswordFailures = 0", settings)
         self.made.append(Server(directory, settings="\n".join(ours), **how))
         return self.made[-1]
 

@@ -420,20 +420,24 @@ class TestTypes:
 
 
 class TestEstimate:
-    def test_120_070_default(self, interactive, upload):
-        interactive.wait_idle()
-        assert interactive.client.submit(upload).estimate == "180"
+    def test_120_070_default(self, farm, upload):
+        env = farm.start()
+        assert env.client.submit(upload).estimate == "180"
+        env.wait_idle()
+        farm.stop(env)
 
     def test_120_071_from_the_statistics(self, interactive, members):
-        statistics = interactive.server.spool / "statistics"
-        statistics.mkdir(mode=0o755)
-        (statistics / "estimates").write_text("- - 50\ntiny fedora-36 7\n- fedora-36 8\n")
-        for package, estimate in ((b"tiny-1.0-1", "7"), (b"other-1.0-1", "8")):
+        """Those that the dispatcher has written are replaced before each upload."""
+        upload = crash.xz(crash.tar(members))
+        other = crash.xz(crash.tar({**members, "package": b"other-1.0-1"}))
+        core = members["coredump"]
+        interactive.client.wait(interactive.client.submit(upload))
+        for body, content, estimate in ((upload, crash.XZ, "7"), (other, crash.XZ, "8"),
+                                        (core, crash.CORE, "50")):
             interactive.wait_idle()
-            upload = crash.xz(crash.tar({**members, "package": package}))
-            assert interactive.client.submit(upload).estimate == estimate
-        interactive.wait_idle()
-        assert interactive.client.submit(members["coredump"], content=crash.CORE).estimate == "50"
+            (interactive.server.spool / "statistics" / "estimates").write_text(
+                "- - 50\ntiny fedora-36 7\n- fedora-36 8\n")
+            assert interactive.client.submit(body, content=content).estimate == estimate
 
 
 def test_120_080_a_gzip_name_in_the_header_is_no_matter(env, core):

@@ -225,13 +225,16 @@ def said(server):
 
 
 class TestDirectives:
-    @pytest.mark.parametrize("value", ["-1", "1025", "x", "", "99999"])
-    def test_240_040_max_waiting(self, farm, value):
-        with pytest.raises(ServerError, match="RetraceMaxWaiting"):
-            check_with(farm, f'RetraceMaxWaiting "{value}"')
+    @pytest.mark.parametrize("name,max_value", [("RetraceMaxWaiting", 1024),
+                                                ("RetraceMaxSuspended", 65535)])
+    @pytest.mark.parametrize("value", ["-1", "beyond", "x", "", "999999"])
+    def test_240_040_limits_of_waiting(self, farm, name, max_value, value):
+        value = str(max_value + 1) if value == "beyond" else value
+        with pytest.raises(ServerError, match=f"{name} (must be a whole number from 0 to|takes one)"):
+            check_with(farm, f'{name} "{value}"')
 
     @pytest.mark.parametrize("line", ["RetraceMaxWaiting 0", "RetraceMaxWaiting 1024",
-                                      "RetraceSuspend off"])
+                                      "RetraceMaxSuspended 65535", "RetraceSuspend off"])
     def test_240_041_good_values(self, farm, line):
         check_with(farm, line)
 

@@ -179,11 +179,18 @@ class TestStats:
 
     @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"days": 5, "totals": []}',
                                       '{"totals": {"tasks": "x"}, "days": [5, null]}', "\0",
-                                      '{"packages": [{"package": 5}], "totals": {"tasks": 1}}'])
+                                      '{"packages": [{"package": 5}], "totals": {"tasks": 1}}',
+                                      # numbers without end, and what XML cannot hold
+                                      '{"totals": {"tasks": 9223372036854775807}, "durations": '
+                                      '[{"le": 1, "count": 9223372036854775807}, {"count": -5}], '
+                                      '"days": [{"success": 9223372036854775807, "failure": '
+                                      '9223372036854775807}], "packages": [{"package": "a\\u0001b",'
+                                      ' "count": 1e300}]}'])
     def test_250_023_a_broken_file_breaks_nothing(self, farm, empty, text):
         put_statistics(empty, "stats.json", text)
         for accept in ("text/html", "application/json", "text/xml"):
-            get(empty, "/stats", accept)
+            reply = get(empty, "/stats", accept)
+        ET.fromstring(reply.text)
         (empty.server.spool / "statistics" / "stats.json").unlink()
 
 
@@ -224,10 +231,11 @@ class TestMetrics:
         env.client.create(b"junk")
         env.client.request("POST", "/create", {"Content-Type": "text/plain",
                                                "Content-Length": "5"}, b"12345")
+        env.client.request("PUT", "/create")
         env.client.submit(upload)
         after = counters(env)
         changed = {key: after[key] - before[key] for key in after if after[key] != before[key]}
-        assert changed == {"content": 1, "content_type": 1, "uploads": 1}
+        assert changed == {"content": 1, "content_type": 1, "method": 1, "uploads": 1}
         env.log.expect("RT0001", "refused with 415")
         env.wait_idle(60)
         farm.stop(env)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many at once: the queue, its limits, and tasks that do not end by themselves."""
+import os
 import concurrent.futures
 import re
 import subprocess
@@ -49,7 +50,8 @@ def maps_of(entry):
 
 def processes_of(program):
     """Processes that have this very file in memory, whatever started it and under whatever name."""
-    inode = f" {program.stat().st_ino} "
+    info = program.stat()
+    inode = f" {os.major(info.st_dev):02x}:{os.minor(info.st_dev):02x} {info.st_ino} "
     return [int(entry.name) for entry in Path("/proc").iterdir()
             if entry.name.isdigit() and inode in maps_of(entry)]
 

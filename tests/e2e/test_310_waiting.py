@@ -288,7 +288,9 @@ def read_all(connection):
 def crowded(farm, gate):
     """Eight threads, plain HTTP, connections that can be counted."""
     env = farm.start(f"{QUEUE}\n{gate.setting}", tls=False, location="/r",
-                     extra_httpd=FEW_THREADS + status_conf(farm))
+                     extra_httpd=FEW_THREADS + load_module(farm) + "RetraceMaxSuspended 200\n"
+                     + status_conf(farm))
+    env.log.tolerate("AH00484")  # of the MPM: eight threads are few
     yield env
     gate.open()
     env.wait_idle(120)
@@ -360,7 +362,9 @@ class TestCrowd:
         """Each has a result that does not fit into the buffers of its connection. They hold no
         thread, and are given up after Timeout."""
         env = farm.start(f"{QUEUE}\n{gate.setting}", tls=False, location="/r",
-                         extra_httpd=FEW_THREADS + status_conf(farm) + "Timeout 3\n")
+                         extra_httpd=FEW_THREADS + load_module(farm)
+                         + "RetraceMaxSuspended 200\nTimeout 3\n" + status_conf(farm))
+        env.log.tolerate("AH00484")
         upload = wordy_upload(farm)
         lazy = [open_lazy(env, upload) for _ in range(12)]
         poll(lambda: waiting(env) == len(lazy), 30, "not all of them wait")
@@ -429,6 +433,76 @@ def open_lazy(env, upload):
                        b"Content-Type: application/x-xz\r\nContent-Length: %d\r\n\r\n"
                        % (env.client.prefix.encode(), len(upload)) + upload)
     return connection
+
+
+# --- As many as may wait --------------------------------------------------------------------------
+
+class TestLimit:
+    def test_310_026_as_many_as_may_be_suspended(self, farm, gate, upload):
+        env = farm.start(f"{QUEUE}\n{gate.setting}",
+                         extra_httpd=f"{load_module(farm)}StartServers 1\nServerLimit 1\n"
+                                     "ThreadsPerChild 25\nMaxRequestWorkers 25\n"
+                                     "RetraceMaxSuspended 2\n")
+        task = env.client.submit(upload)
+        running(env, task)
+        waiters = [long_poll(env, task) for _ in range(2)]
+        poll(lambda: waiting(env) == 2, 20, "they do not wait")
+        assert env.client.get(task, "?wait=55").text == "Generating backtrace", "it waits"
+        reply = env.client.create(upload, headers=SYNC)
+        assert reply.status == 201 and reply.body == b"", "it waits"
+        gate.open()
+        assert all(waiter.finish().status == 200 for waiter in waiters)
+        poll(lambda: split_or_none(env.client.create(upload, headers=SYNC).text), 20,
+             "the places are not given back")
+        env.log.tolerate("AH00484")
+        env.wait_idle(60)
+        farm.stop(env)
+
+    def test_310_027_who_hangs_up_gives_the_place_back(self, gated, upload):
+        """Otherwise a few sockets, opened and closed, would keep others from waiting."""
+        task = gated.client.submit(upload)
+        running(gated, task)
+        connection = gated.client.open()
+        connection.sendall(f"GET /{task.id}?wait=55 HTTP/1.1\r\nHost: x\r\n"
+                           f"X-Task-Password: {task.password}\r\n\r\n".encode())
+        poll(lambda: waiting(gated) == 1, 20, "it does not wait")
+        connection.close()
+        poll(lambda: waiting(gated) == 0, 20, "it waits for nobody")
+
+    def test_310_028_task_is_removed_meanwhile(self, gated, upload):
+        task = gated.client.submit(upload)
+        running(gated, task)
+        poller = long_poll(gated, task)
+        body = begin_sync(gated, upload)
+        head = read_until(body, b"\r\n\r\n")
+        poll(lambda: waiting(gated) == 2, 20, "they do not wait")
+        other = re.search(rb"X-Task-Id: (\d+)", head).group(1).decode()
+        for name in (task.id, other):
+            subprocess.run(["rm", "-r", gated.server.spool / name], check=True)
+        assert poller.finish(20).status == 404
+        assert b"FINISHED" not in read_all(body)
+        gated.log.expect("RT0001", "refused with 404")
+
+    def test_310_029_within_an_internal_redirect(self, farm, gate, upload):
+        """httpd knows nothing of suspended requests there: such a one holds its thread."""
+        modules = farm.make().values["HTTPD_MODULES"]
+        env = farm.start(f"{QUEUE}\n{gate.setting}", location="/r",
+                         extra_httpd=f"LoadModule rewrite_module {modules}/mod_rewrite.so\n"
+                                     "<Location /old>\nRewriteEngine on\n"
+                                     "RewriteRule ^.*/old/(.*)$ /r/$1\n</Location>\n")
+        task = env.client.submit(upload)
+        running(env, task)
+        env.client.prefix = "/old"
+        replies = [long_poll(env, task, 1) for _ in range(6)]
+        assert [waiter.finish().text for waiter in replies] == ["Generating backtrace"] * 6
+        env.client.prefix = "/r"
+        gate.open()
+        env.wait_idle(60)
+        farm.stop(env)
+
+
+def split_or_none(text):
+    return split_body(text)[1] if "X-Task-Status: FINISHED" in text else None
 
 
 # --- Where each of them holds a thread ------------------------------------------------------------
