@@ -440,9 +440,7 @@ def open_lazy(env, upload):
 class TestLimit:
     def test_310_026_as_many_as_may_be_suspended(self, farm, gate, upload):
         env = farm.start(f"{QUEUE}\n{gate.setting}",
-                         extra_httpd=f"{load_module(farm)}StartServers 1\nServerLimit 1\n"
-                                     "ThreadsPerChild 25\nMaxRequestWorkers 25\n"
-                                     "RetraceMaxSuspended 2\n")
+                         extra_httpd=f"{load_module(farm)}{FEW_THREADS}RetraceMaxSuspended 2\n")
         task = env.client.submit(upload)
         running(env, task)
         waiters = [long_poll(env, task) for _ in range(2)]
