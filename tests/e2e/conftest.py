@@ -109,6 +109,13 @@ class Env:
         poll(lambda: not self.server.programs() and not self.leftovers(), timeout,
              f"not idle: {self.server.programs()}, {self.leftovers()}")
 
+    def expect_refusal(self, reply, status, *words):
+        """A refusal says why, and the log has it."""
+        assert reply.status == status, reply.text
+        assert all(word in reply.text for word in words), reply.text
+        assert reply.headers["Content-Length"] == str(len(reply.body))
+        self.log.expect("RT0001", f"refused with {status}: {reply.text.rstrip('.')}")
+
     def task_file(self, task, name=""):
         return self.server.spool / task.id / name
 
@@ -205,6 +212,24 @@ def members(program):
 @pytest.fixture(scope="session")
 def upload(members):
     return crash.xz(crash.tar(members))
+
+
+@pytest.fixture(scope="module")
+def done(env, upload):
+    """A task that has succeeded."""
+    task = env.client.submit(upload)
+    assert env.client.wait(task) == "FINISHED_SUCCESS"
+    env.wait_idle()
+    return task
+
+
+@pytest.fixture(scope="module")
+def failed(env, members):
+    """A task that has failed: its core is none."""
+    task = env.client.submit(crash.xz(crash.tar({**members, "coredump": b"no core"})))
+    assert env.client.wait(task) == "FINISHED_FAILURE"
+    env.wait_idle()
+    return task
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -18,12 +18,6 @@ def settings(env):
     return dict(line.split(" ", 1) for line in reply.text.split("\n"))
 
 
-def check_refusal(env, reply, status, *words):
-    assert reply.status == status
-    assert all(word in reply.text for word in words), reply.text
-    env.log.expect("RT0001", f"refused with {status}: {reply.text.rstrip('.')}")
-
-
 @pytest.fixture(scope="module")
 def repositories(farm):
     """A RepoDir with releases in the layouts of mirrors, and things that are none."""
@@ -142,7 +136,7 @@ class TestLoad:
         env = farm.start(f"MaxParallelTasks = 1\n{gate.setting}")
         env.client.submit(upload)
         reply = env.client.create(upload)
-        check_refusal(env, reply, 503)
+        env.expect_refusal(reply, 503)
         assert int(reply.headers["Retry-After"]) >= 10
         gate.open()
         env.wait_idle(60)
@@ -179,7 +173,7 @@ class TestCheckPackage:
         ("bash-5.1.8-2.fc36", "x86_64", "fedora-99-x86_64"),
         ("gedit-3.2-1.fc9", "x86_64", None)])
     def test_130_031_unknown(self, stocked, package, arch, release):
-        check_refusal(stocked, check(stocked, package, arch, release), 404)
+        stocked.expect_refusal(check(stocked, package, arch, release), 404)
 
     @pytest.mark.parametrize("package,arch,release,word", [
         (None, "x86_64", None, "X-Package-NVR"), ("bash", "x86_64", None, "X-Package-NVR"),
@@ -189,4 +183,4 @@ class TestCheckPackage:
         ("b-1-1", "x86_64", "../x-1-y", "X-OS-Release"), ("b-1-1", "x86_64", "f", "X-OS-Release"),
         ("b-1-1", "x86_64", "Red Hat Enterprise Linux 8-8.4-x86_64", "X-OS-Release")])
     def test_130_032_malformed(self, stocked, package, arch, release, word):
-        check_refusal(stocked, check(stocked, package, arch, release), 403, word)
+        stocked.expect_refusal(check(stocked, package, arch, release), 403, word)

@@ -19,24 +19,6 @@ WHATS = ("", "/backtrace", "/log")
 
 
 @pytest.fixture(scope="module")
-def done(env, upload):
-    """A task that has succeeded."""
-    task = env.client.submit(upload)
-    assert env.client.wait(task) == "FINISHED_SUCCESS"
-    env.wait_idle()
-    return task
-
-
-@pytest.fixture(scope="module")
-def failed(env, members):
-    """A task that has failed: its core is none."""
-    task = env.client.submit(crash.xz(crash.tar({**members, "coredump": b"no core"})))
-    assert env.client.wait(task) == "FINISHED_FAILURE"
-    env.wait_idle()
-    return task
-
-
-@pytest.fixture(scope="module")
 def quiet(farm):
     return farm.start()
 
