@@ -15,10 +15,10 @@ APLOG_USE_MODULE(retrace);
 #define DELIVERY_PAUSE apr_time_from_sec(60)
 
 const mr_refusal_t mr_refusals[] = {
-    { 400, "malformed" },    { 403, "content" }, { 404, "not_found" }, { 405, "method" },
-    { 408, "slow" },         { 409, "type" },    { 411, "length" },    { 413, "size" },
-    { 415, "content_type" }, { 500, "failure" }, { 501, "directory" }, { 503, "busy" },
-    { 507, "storage" },      { 0, "other" },
+    { 400, "malformed" },    { 403, "content" },   { 404, "not_found" }, { 405, "method" },
+    { 408, "slow" },         { 409, "type" },      { 411, "length" },    { 413, "size" },
+    { 415, "content_type" }, { 501, "directory" }, { 503, "busy" },      { 507, "storage" },
+    { 500, "failure" },
 };
 
 #define REFUSALS ((int)(sizeof(mr_refusals) / sizeof(mr_refusals[0])))
@@ -44,6 +44,7 @@ void mr_counters_refused(server_rec *s, int status)
 
     if (data != NULL) {
         data->total.refused[find_refusal(status)]++;
+        mr_shared_set_news(data, true);
         mr_shared_unlock(shared);
     }
 }
@@ -55,6 +56,7 @@ void mr_counters_uploaded(server_rec *s)
 
     if (data != NULL) {
         data->total.counts[MR_COUNT_UPLOADS]++;
+        mr_shared_set_news(data, true);
         mr_shared_unlock(shared);
     }
 }
@@ -96,31 +98,43 @@ static void subtract(mr_counters_t *from, const mr_counters_t *what)
 /* Takes what was counted since the last delivery, if it is time for one. */
 static bool take_due(mr_counters_t *due, mr_shared_t *shared, apr_time_t now)
 {
+    apr_time_t last = mr_shared_peek_delivery(shared);
     mr_shared_data_t *data;
     bool is_due;
 
-    if (!is_time(mr_shared_peek_delivery(shared), now) || (data = mr_shared_lock(shared)) == NULL) {
+    if (last < 0 || !is_time(last, now) || (data = mr_shared_lock(shared)) == NULL) {
         return false;
     }
-    is_due = is_time(data->delivery_time, now)
-        && memcmp(&data->total, &data->delivered, sizeof(data->total)) != 0;
+    is_due = is_time(data->delivery_time, now);
     if (is_due) {
         *due = data->total;
         subtract(due, &data->delivered);
         data->delivered = data->total;
+        mr_shared_set_news(data, false);
+        __atomic_store_n(&data->delivery_time, now, __ATOMIC_RELAXED);
     }
-    __atomic_store_n(&data->delivery_time, now, __ATOMIC_RELAXED);
     mr_shared_unlock(shared);
     return is_due;
 }
 
+/* As the statistics call them; NULL: they do not take it. */
+static const char *const delivered_names[MR_COUNTS] = {
+    [MR_COUNT_UPLOADS] = "uploads",
+    [MR_COUNT_THROTTLED] = "throttled",
+};
+
+/* retrace-task-edit(8): a line for each count that is not 0. */
 static const char *format(const mr_counters_t *due, apr_pool_t *p)
 {
-    const char *text = apr_psprintf(
-        p, "uploads %" APR_UINT64_T_FMT "\nthrottled %" APR_UINT64_T_FMT "\n",
-        (apr_uint64_t)due->counts[MR_COUNT_UPLOADS], (apr_uint64_t)due->counts[MR_COUNT_THROTTLED]);
+    const char *text = "";
     int i;
 
+    for (i = 0; i < MR_COUNTS; i++) {
+        if (delivered_names[i] != NULL && due->counts[i] > 0) {
+            text = apr_psprintf(p, "%s%s %" APR_UINT64_T_FMT "\n", text, delivered_names[i],
+                                (apr_uint64_t)due->counts[i]);
+        }
+    }
     for (i = 0; i < REFUSALS; i++) {
         if (due->refused[i] > 0) {
             text = apr_psprintf(p, "%srefused %d %s %" APR_UINT64_T_FMT "\n", text,
@@ -138,6 +152,7 @@ static void take_back(const mr_counters_t *due, mr_shared_t *shared)
 
     if (data != NULL) {
         subtract(&data->delivered, due);
+        mr_shared_set_news(data, true);
         mr_shared_unlock(shared);
     }
 }

@@ -91,7 +91,10 @@ int mr_guard_throttle_s(request_rec *r)
     if (data != NULL) {
         wait_s = mr_limiter_refused_s(&data->limiter, address_of(r, MR_HOST_BITS_4, MR_HOST_BITS_6),
                                       max, now);
-        data->total.counts[MR_COUNT_THROTTLED] += wait_s > 0;
+        if (wait_s > 0) {
+            data->total.counts[MR_COUNT_THROTTLED]++;
+            mr_shared_set_news(data, true);
+        }
         mr_shared_unlock(shared);
     }
     return wait_s;

@@ -133,22 +133,64 @@ static void add_load(metrics_t *metrics, const retrace_config_t *config)
     add_gauge(metrics, "retrace_tasks_queued_max", "MaxQueuedTasks.", config->max_queued_tasks);
 }
 
-/* The dispatcher writes OpenMetrics, whose type for anything has another name in the older format. */
-static const char *recorded(const metrics_t *metrics, const retrace_config_t *config)
-{
-    static const char unknown[] = " unknown\n";
-    static const char untyped[] = " untyped\n";
-    char *text = apr_pstrdup(
-        metrics->p, mr_load_statistics(config, RETRACE_FILE_METRICS, METRICS_MAX, metrics->p));
-    char *at = text;
+/* --- What the dispatcher wrote --------------------------------------------------------------- */
 
-    while (!metrics->is_open && (at = strstr(at, unknown)) != NULL) {
-        memcpy(at, untyped, strlen(untyped));
+/* "# HELP <name> …" or "# TYPE <name> …": the name, NULL for another line. */
+static const char *family_of(const char *line, const char *keyword, apr_pool_t *p)
+{
+    size_t length = strlen(keyword);
+
+    if (strncmp(line, keyword, length) != 0) {
+        return NULL;
     }
-    return text;
+    return apr_pstrmemdup(p, line + length, strcspn(line + length, " \n"));
 }
 
-_Static_assert(sizeof(" unknown\n") == sizeof(" untyped\n"), "one is written over the other");
+static bool is_counter(const char *text, const char *family, apr_pool_t *p)
+{
+    return strstr(text, apr_pstrcat(p, "# TYPE ", family, " counter\n", NULL)) != NULL;
+}
+
+/* A line of OpenMetrics as the older format has it: families of counters are called as their samples are,
+ * there are no units, and the type for anything has another name. */
+static const char *to_plain(const char *line, const char *text, apr_pool_t *p)
+{
+    static const char *const keywords[] = { "# HELP ", "# TYPE " };
+    const char *family = NULL;
+    const char *rest;
+    size_t i;
+
+    for (i = 0; i < sizeof(keywords) / sizeof(keywords[0]) && family == NULL; i++) {
+        family = family_of(line, keywords[i], p);
+    }
+    if (family == NULL) {
+        return strncmp(line, "# UNIT ", strlen("# UNIT ")) == 0 ? ""
+                                                                : apr_pstrcat(p, line, "\n", NULL);
+    }
+    rest = line + strlen(keywords[0]) + strlen(family);
+    if (strcmp(rest, " unknown") == 0) {
+        rest = " untyped";
+    }
+    return apr_pstrcat(p, apr_pstrmemdup(p, line, strlen(keywords[0])), family,
+                       is_counter(text, family, p) ? "_total" : "", rest, "\n", NULL);
+}
+
+static void add_recorded(metrics_t *metrics, const retrace_config_t *config)
+{
+    const char *text = mr_load_statistics(config, RETRACE_FILE_METRICS, METRICS_MAX, metrics->p);
+    char *rest = apr_pstrdup(metrics->p, text);
+    char *line;
+
+    if (metrics->is_open) {
+        add(metrics, text);
+        return;
+    }
+    while ((line = strsep(&rest, "\n")) != NULL) {
+        if (line[0] != '\0') {
+            add(metrics, to_plain(line, text, metrics->p));
+        }
+    }
+}
 
 int mr_metrics(request_rec *r)
 {
@@ -162,7 +204,7 @@ int mr_metrics(request_rec *r)
     }
     add_load(&metrics, config);
     add_counters(&metrics, r->server);
-    add(&metrics, recorded(&metrics, config));
+    add_recorded(&metrics, config);
     if (metrics.is_open) {
         add(&metrics, "# EOF\n");
     }

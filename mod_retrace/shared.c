@@ -43,7 +43,15 @@ apr_status_t mr_shared_child_init(mr_shared_t *shared, apr_pool_t *pchild)
 
 apr_time_t mr_shared_peek_delivery(const mr_shared_t *shared)
 {
+    if (!__atomic_load_n(&shared->data->has_news, __ATOMIC_RELAXED)) {
+        return -1;
+    }
     return __atomic_load_n(&shared->data->delivery_time, __ATOMIC_RELAXED);
+}
+
+void mr_shared_set_news(mr_shared_data_t *data, bool has_news)
+{
+    __atomic_store_n(&data->has_news, has_news, __ATOMIC_RELAXED);
 }
 
 apr_time_t mr_shared_peek_failure(const mr_shared_t *shared)

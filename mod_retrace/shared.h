@@ -5,6 +5,7 @@
 #define MR_SHARED_H
 
 #include <httpd.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "mod_retrace/limiter.h"
@@ -28,7 +29,9 @@ typedef struct mr_shared_data_t {
     mr_limiter_t limiter;
     mr_counters_t total;
     mr_counters_t delivered; /* of these: handed over to the statistics */
-    /* Both are also read without the lock (mr_shared_peek_...), so that an ordinary request takes none. */
+    /* These are also read without the lock (mr_shared_peek_...), so that an ordinary request takes
+     * none. */
+    int has_news;             /* something has been counted since the last delivery */
     apr_time_t delivery_time; /* when that was last tried */
     apr_time_t failure_time;  /* of the last failure of anybody */
 } mr_shared_data_t;
@@ -44,9 +47,14 @@ apr_status_t mr_shared_create(mr_shared_t **pshared, server_rec *s, apr_pool_t *
 /** In child_init. */
 apr_status_t mr_shared_child_init(mr_shared_t *shared, apr_pool_t *pchild);
 
-/** A time, without the lock. */
+/** Without the lock: when a delivery was last tried, if there is anything to deliver; else -1. */
 apr_time_t mr_shared_peek_delivery(const mr_shared_t *shared);
+
+/** Without the lock: when somebody last failed. */
 apr_time_t mr_shared_peek_failure(const mr_shared_t *shared);
+
+/** With the lock: is there anything to deliver? */
+void mr_shared_set_news(mr_shared_data_t *data, bool has_news);
 
 /** Lock and look. Short: nothing may block in between. @return NULL when it cannot be locked */
 mr_shared_data_t *mr_shared_lock(mr_shared_t *shared);

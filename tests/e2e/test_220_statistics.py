@@ -96,7 +96,7 @@ def fresh(farm):
 @pytest.fixture(scope="module")
 def used(farm, members, upload):
     """A server that has seen two tasks: one succeeded, the core of the other is none."""
-    env = farm.start("MaxParallelTasks = 1\nMaxQueuedTasks = 20", tls=False)
+    env = farm.start("MaxParallelTasks = 1\nMaxQueuedTasks = 20\nAllowMetrics = 1", tls=False)
     statistics = Statistics(env)
     statistics.success = statistics.run_task(upload)
     statistics.failure = statistics.run_task(
@@ -104,27 +104,18 @@ def used(farm, members, upload):
     return statistics
 
 
-def facts_of(statistics, task):
-    """The worker's file, as {key: value} of its lines of two words."""
-    path = statistics.env.task_file(task, "facts")
-    lines = path.read_text().splitlines() if path.exists() else []
-    return dict(line.split(" ") for line in lines if line.count(" ") == 1)
-
-
 class TestRecording:
     def test_220_001_each_task_is_a_row(self, used):
-        facts = facts_of(used, used.success)
         rows = used.rows("SELECT taskid, status, package, release, arch, endtime FROM tasks")
         assert sorted(row[0] for row in rows) == sorted(int(task.id) for task in
                                                         (used.success, used.failure))
         row = next(row for row in rows if row[0] == int(used.success.id))
-        assert row[1:5] == ("success", *(facts.get(key, "-")
-                                         for key in ("package", "release", "arch")))
+        assert row[1:5] == ("success", "tiny", "fedora-36", os.uname().machine)
         assert row[5] == int(used.env.task_file(used.success, "finished_time").read_text())
 
     def test_220_002_success_is_experience(self, used):
         rows = used.rows("SELECT package, release, time FROM package_time")
-        assert len(rows) == 1 and rows[0][2] >= 1
+        assert len(rows) == 1 and rows[0][:2] == ("tiny", "fedora-36") and rows[0][2] >= 1
 
     def test_220_003_page_for_people(self, used):
         page = used.page()
@@ -186,6 +177,54 @@ class TestRecording:
         assert used.rows("PRAGMA integrity_check") == [("ok",)]
 
 
+class TestShown:
+    """What httpd makes of it."""
+
+    def test_220_010_stats(self, used):
+        reply = used.env.client.request("GET", "/stats", {"Accept": "application/json"})
+        assert json.loads(reply.text) == used.page()
+        page = used.env.client.request("GET", "/stats", {"Accept": "text/html"}).text
+        assert "<b>2</b>tasks" in page and ">tiny<" in page
+
+    @pytest.mark.parametrize("accept,parser", [("application/openmetrics-text", parse_openmetrics),
+                                               ("text/plain", parse_prometheus)])
+    def test_220_011_metrics(self, used, accept, parser):
+        """Its part and httpd's are one text, in which no family comes twice."""
+        text = used.env.client.request("GET", "/metrics", {"Accept": accept}).text
+        families = list(parser(text))
+        names = [family.name for family in families]
+        assert len(names) == len(set(names))
+        values = {(sample.name, sample.labels.get("result")): sample.value
+                  for family in families for sample in family.samples}
+        assert values["retrace_tasks_finished", "success"] == 1
+        assert values["retrace_tasks_running", None] == 0
+
+    def test_220_012_estimate(self, used, upload):
+        """Of an upload like the one that is known; tasks that take long are told to."""
+        (seconds,) = used.rows("SELECT time FROM package_time")[0]
+        assert used.env.client.submit(upload).estimate == str(seconds)
+        used.env.wait_idle()
+
+    def test_220_013_times_of_a_task(self, used):
+        task = used.success
+        told = used.env.client.request("GET", f"/{task.id}", {"X-Task-Password": task.password,
+                                                              "Accept": "application/json"})
+        told = json.loads(told.text)
+        assert (told["package"], told["release"]) == ("tiny", "fedora-36")
+        assert set(told["timings_ms"]) == {"analyze", "environment", "debugger", "report"}
+        assert told["timings_ms"]["debugger"] > 0 and told["missing_files"] == 0
+
+    def test_220_014_refused_uploads(self, fresh, upload):
+        """httpd's counts get into the database by way of the helper."""
+        assert fresh.env.client.create(b"junk").status == 403
+        poll(lambda: fresh.env.entries("counts"), 10, "httpd does not deliver")
+        fresh.run_task(upload)
+        assert fresh.page()["totals"]["denied"] == 1
+        assert fresh.page()["refusals"] == [{"status": 403, "reason": "content", "count": 1}]
+        assert fresh.page()["days"][-1]["denied"] == 1
+        fresh.env.log.expect("RT0001", "refused with 403")
+
+
 class TestBadDatabase:
     """The task succeeds, the log gets one line, and what was not recorded is caught up with."""
 
@@ -231,6 +270,19 @@ class TestBadDatabase:
         kept = [name for name in fresh.env.entries(".") if name.startswith("stats.db.corrupt-")]
         assert len(kept) == 1
         assert (fresh.env.server.spool / kept[0]).read_bytes() == b"no database " * 1000
+
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="there is nobody else who could own it")
+    def test_220_024_not_ours_to_write(self, farm, fresh, upload):
+        """As an admin leaves it who has restored it from a backup."""
+        fresh.dispatch()
+        log = Syslog(farm)
+        os.chown(fresh.database, 0, 0)
+        fresh.database.chmod(0o644)
+        task = fresh.run_task(upload)
+        log.expect("statistics: ")
+        os.chown(fresh.database, fresh.env.server.owner().pw_uid, -1)
+        self.expect_caught_up(fresh, upload, task)
 
 
 class TestCounts:
