@@ -364,6 +364,7 @@ static apr_status_t print(const char **ptext, const reader_t *reader, const json
 apr_status_t worker_frames(const char **ptext, const char *json, const worker_core_t *core,
                            const retrace_facts_t *facts, retrace_error_t *err, apr_pool_t *p)
 {
+    /* cppcheck-suppress ctuuninitvar ; written before it is read */
     const reader_t reader = { core, facts, err, p };
     json_error_t bad;
     json_t *crash;

@@ -94,6 +94,7 @@ static void push_settings(apr_array_header_t *list, bool with_printers)
 static const char *frames_step(apr_pool_t *p)
 {
     const char *script = worker_gdb_frames_script;
+    /* cppcheck-suppress comparePointers ; both ends of one object, of which C sees two names */
     apr_ssize_t length = worker_gdb_frames_script_end - script;
 
     return apr_pstrcat(p, "python ", frames_limits, "; exec(bytes.fromhex('",
