@@ -17,7 +17,7 @@ DATADIR    ?= $(PREFIX)/share/retrace-server
 SPOOLDIR   ?= /var/spool/retrace-server
 CACHEDIR   ?= /var/cache/retrace-server/buildid
 CONFIG     ?= $(SYSCONFDIR)/retrace-server.conf
-LOCATION   ?= /retrace/
+LOCATION   ?= /retrace
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 TMPFILESDIR ?= $(PREFIX)/lib/tmpfiles.d
@@ -270,16 +270,20 @@ substitute = sed -e 's|@MODULES@|$(HTTPD_MODULES)|g' -e 's|@CONFIG@|$(CONFIG)|g'
 
 # An admin's file is never overwritten: ours goes beside it.
 define install_config
-	$(INSTALL) -d $(DESTDIR)$(dir $(2))
-	$(substitute) $(1) > $(B)/$(notdir $(2))
-	if [ -e '$(DESTDIR)$(2)' ]; then new=.new; else new=; fi; \
-	    $(INSTALL) -m 0644 $(B)/$(notdir $(2)) "$(DESTDIR)$(2)$$new"
+	$(Q)$(INSTALL) -d $(DESTDIR)$(dir $(2))
+	$(Q)$(substitute) $(1) > $(B)/$(notdir $(2))
+	$(Q)if [ ! -e '$(DESTDIR)$(2)' ]; then new=; else new=.new; fi; \
+	    if [ -n "$$new" ] && cmp -s $(B)/$(notdir $(2)) '$(DESTDIR)$(2)'; then \
+	        rm -f '$(DESTDIR)$(2).new'; \
+	    else \
+	        echo "  $(2)$$new"; $(INSTALL) -m 0644 $(B)/$(notdir $(2)) "$(DESTDIR)$(2)$$new"; \
+	    fi
 
 endef
 define install_ours
-	$(INSTALL) -d $(DESTDIR)$(dir $(2))
-	$(substitute) $(1) > $(B)/$(notdir $(2))
-	$(INSTALL) -m 0644 $(B)/$(notdir $(2)) '$(DESTDIR)$(2)'
+	$(Q)$(INSTALL) -d $(DESTDIR)$(dir $(2))
+	$(Q)$(substitute) $(1) > $(B)/$(notdir $(2))
+	$(Q)$(INSTALL) -m 0644 $(B)/$(notdir $(2)) '$(DESTDIR)$(2)'
 
 endef
 
@@ -305,6 +309,20 @@ install: all ## put everything in its place below DESTDIR
 	$(call install_ours,rpm/sysusers.conf.in,$(SYSUSERSDIR)/retrace-server.conf)
 	$(INSTALL) -d $(DESTDIR)$(SPOOLDIR)/.incoming $(DESTDIR)$(CACHEDIR)
 	@rpm/set-owners '$(DESTDIR)' $(OWNER) $(HTTPD_GROUP) $(LIBEXECDIR) $(SPOOLDIR) $(CACHEDIR)
+
+# What is there for the admin to decide stays.
+UNINSTALL = $(addprefix $(LIBEXECDIR)/,$(notdir $(PROGRAMS))) $(HTTPD_MODULES)/mod_retrace.so \
+    $(addprefix $(PREFIX)/bin/,retrace-server-worker retrace-server-task) \
+    $(PREFIX)/sbin/retrace-server-config $(COMPLETIONDIR)/retrace-server-task \
+    $(foreach page,$(MAN),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
+    $(addprefix $(UNITDIR)/retrace-dispatch.,service path) \
+    $(TMPFILESDIR)/retrace-server.conf $(SYSUSERSDIR)/retrace-server.conf
+
+.PHONY: uninstall
+uninstall: ## remove what install has put there, but not what is the admin's
+	$(Q)rm -f $(addprefix $(DESTDIR),$(UNINSTALL))
+	$(Q)rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null || true
+	@echo "Left: $(CONFIG) $(HTTPD_CONFDIR)/retrace.conf (and *.new) $(SPOOLDIR) $(CACHEDIR), the user $(OWNER)."
 
 # --- Upkeep ------------------------------------------------------------------------------------------
 SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \

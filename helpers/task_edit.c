@@ -28,6 +28,7 @@
 #define EXIT_USAGE       100
 #define EXIT_SYSTEM      111
 
+#define SET_TRIES      3
 #define SET_LOCK       "set.lock" /* one writer of values at a time */
 #define VALUE_MAX      4096       /* bytes of a value or of one delivery of statistics */
 #define MAX_DELIVERIES 1000       /* that wait for the dispatcher: httpd must not fill the disk */
@@ -134,6 +135,19 @@ static apr_status_t read_input(char *buffer, apr_size_t size, apr_size_t *plengt
     return got == 0 ? APR_SUCCESS : retrace_fail(err, errno, "read the value");
 }
 
+/* Whoever ends the task removes what is unfinished there, ours included. */
+static apr_status_t replace_value(const edit_t *edit, int task, const char *value,
+                                  apr_size_t length, retrace_error_t *err)
+{
+    apr_status_t rv = APR_ENOENT;
+    int tries;
+
+    for (tries = 0; tries < SET_TRIES && APR_STATUS_IS_ENOENT(rv); tries++) {
+        rv = retrace_fs_replace(task, edit->key, value, length, 0640, true, err);
+    }
+    return APR_STATUS_IS_ENOENT(rv) ? APR_EGENERAL : rv; /* not the task is missing */
+}
+
 static apr_status_t set_value(const edit_t *edit, int task, retrace_error_t *err)
 {
     char value[VALUE_MAX + 1];
@@ -145,7 +159,7 @@ static apr_status_t set_value(const edit_t *edit, int task, retrace_error_t *err
         rv = retrace_fs_lock(&lock, task, SET_LOCK, true, err);
     }
     if (rv == APR_SUCCESS) {
-        rv = retrace_fs_replace(task, edit->key, value, length, 0640, true, err);
+        rv = replace_value(edit, task, value, length, err);
         (void)close(lock);
     }
     return rv;

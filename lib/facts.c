@@ -6,7 +6,6 @@
 #include <stddef.h>
 #include <string.h>
 
-#define UNKNOWN   "-"
 #define VALUE_MAX 256 /* bytes of a value that is taken; the rest is cut off */
 
 static const char *const timing_names[RETRACE_TIMINGS] = {
@@ -51,7 +50,7 @@ retrace_facts_t *retrace_facts_make(apr_pool_t *p)
     size_t i;
 
     for (i = 0; i < COUNT(texts); i++) {
-        *(const char **)field_of(facts, &texts[i]) = UNKNOWN;
+        *(const char **)field_of(facts, &texts[i]) = RETRACE_FACT_UNKNOWN;
     }
     for (i = 0; i < RETRACE_TIMINGS; i++) {
         facts->timing_ms[i] = -1;
@@ -67,7 +66,7 @@ static const char *as_word(const char *value, apr_pool_t *p)
     char *at;
 
     if (value == NULL || value[0] == '\0') {
-        return UNKNOWN;
+        return RETRACE_FACT_UNKNOWN;
     }
     word = apr_pstrndup(p, value, VALUE_MAX);
     for (at = word; *at != '\0'; at++) {

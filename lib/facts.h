@@ -28,7 +28,9 @@ typedef struct retrace_missing_t {
     const char *path;     /* escaped: printable ASCII */
 } retrace_missing_t;
 
-/** Strings are never NULL: "-" for what is unknown. */
+#define RETRACE_FACT_UNKNOWN "-"
+
+/** Strings are never NULL: RETRACE_FACT_UNKNOWN for what is not known. */
 typedef struct retrace_facts_t {
     const char *package; /* name alone */
     const char *version; /* [epoch:]version-release */

@@ -37,6 +37,11 @@ static apr_status_t check_incoming(const retrace_spool_t *spool, retrace_error_t
     if (fstat(spool->root, &root) != 0 || fstat(spool->incoming, &incoming) != 0) {
         return retrace_fail(err, errno, "look at %s", spool->path);
     }
+    if (root.st_uid == incoming.st_uid && incoming.st_uid != geteuid()) {
+        return retrace_fail(err, APR_EACCES,
+                            "%s belongs to user %ld: run this as that user (runuser -u)",
+                            spool->path, (long)root.st_uid);
+    }
     if (incoming.st_uid != geteuid() || incoming.st_gid != root.st_gid
         || (incoming.st_mode & S_ISGID) == 0) {
         return retrace_fail(err, APR_EACCES,

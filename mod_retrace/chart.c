@@ -5,6 +5,8 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "lib/facts.h"
+
 #define WIDTH       720
 #define HEIGHT      200
 #define LEFT        44 /* for the numbers of the axis */
@@ -40,7 +42,11 @@ static const char *label_of(const mr_html_t *html, const json_t *row, const char
     if (json_is_number(value)) {
         return apr_psprintf(html->p, "%.6g", json_number_value(value));
     }
-    return json_is_string(value) ? json_string_value(value) : "";
+    if (!json_is_string(value)) {
+        return "";
+    }
+    return strcmp(json_string_value(value), RETRACE_FACT_UNKNOWN) == 0 ? "unknown"
+                                                                       : json_string_value(value);
 }
 
 /* 1, 2 or 5 with zeros, at least the number: a scale that can be read. */

@@ -52,11 +52,13 @@ mr_load_t mr_load_read(const retrace_config_t *config)
     mr_load_t load = { 0, 0, false };
     int root = -1;
 
-    if (retrace_fs_open_dir(&root, AT_FDCWD, config->save_dir, NULL) == APR_SUCCESS) {
-        each_entry(root, RETRACE_DIR_QUEUE, count_one, &load.queued);
-        each_entry(root, RETRACE_DIR_RUNNING, count_one, &load.running);
-        (void)close(root);
+    if (retrace_fs_open_dir(&root, AT_FDCWD, config->save_dir, NULL) != APR_SUCCESS) {
+        load.is_full = true;
+        return load;
     }
+    each_entry(root, RETRACE_DIR_QUEUE, count_one, &load.queued);
+    each_entry(root, RETRACE_DIR_RUNNING, count_one, &load.running);
+    (void)close(root);
     load.is_full =
         load.running + load.queued >= config->max_parallel_tasks + config->max_queued_tasks;
     return load;

@@ -16,7 +16,8 @@ typedef struct mr_load_t {
     bool is_full;
 } mr_load_t;
 
-/** Look. A directory that cannot be read counts as empty: the dispatcher makes it. */
+/** Look. queue/ and running/ count as empty when they are not there: the dispatcher makes them. A spool
+ * that is not there is full. */
 mr_load_t mr_load_read(const retrace_config_t *config);
 
 /**

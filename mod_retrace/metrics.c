@@ -58,7 +58,7 @@ static void add_refusals(metrics_t *metrics, const mr_counters_t *total)
     int i;
 
     begin_family(metrics, "retrace_refusals", "counter",
-                 "Uploads that were refused since httpd read its configuration.");
+                 "Requests to /create that were refused since httpd read its configuration.");
     for (i = 0; i < mr_refusal_count; i++) {
         add(metrics,
             apr_psprintf(

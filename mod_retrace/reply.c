@@ -41,7 +41,7 @@ int mr_reply_text(request_rec *r, int status, const char *text)
 
 int mr_reply_json(request_rec *r, int status, json_t *value)
 {
-    char *text = value != NULL ? json_dumps(value, JSON_COMPACT) : NULL;
+    char *text = value != NULL ? json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(6)) : NULL;
     int result;
 
     json_decref(value);

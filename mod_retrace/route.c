@@ -167,7 +167,9 @@ static int serve_other(request_rec *r, const route_t *route)
     int answered;
 
     if (!route->is_public && is_https_missing(r)) {
-        return refuse_http(r);
+        return route->serve == mr_create
+            ? refuse_http(r)
+            : mr_reply_refusal(r, HTTP_FORBIDDEN, "This address is served over HTTPS only.");
     }
     answered = answer_method(r, route->method);
     return answered != DECLINED ? answered : route->serve(r);

@@ -4,6 +4,7 @@
 #include "mod_retrace/mod_retrace.h"
 
 #include <ap_mpm.h>
+#include <apr_hash.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -195,8 +196,20 @@ static apr_off_t body_limit(ap_conf_vector_t *section, const server_rec *s)
     return core->limit_req_body < 0 ? HTTPD_BODY_LIMIT : core->limit_req_body;
 }
 
+/* Virtual hosts share the sections of the main server. */
+static bool is_new(apr_hash_t *seen, const ap_conf_vector_t *section)
+{
+    const void **key = apr_palloc(apr_hash_pool_get(seen), sizeof(*key));
+    bool known;
+
+    *key = section;
+    known = apr_hash_get(seen, key, sizeof(*key)) != NULL;
+    apr_hash_set(seen, key, sizeof(*key), section);
+    return !known;
+}
+
 /* httpd's own limit would refuse what the settings allow. */
-static void check_body_limits(const mr_server_t *server, server_rec *s)
+static void check_body_limits(const mr_server_t *server, apr_hash_t *seen, server_rec *s)
 {
     const core_server_config *core = ap_get_core_module_config(s->module_config);
     int i;
@@ -207,7 +220,7 @@ static void check_body_limits(const mr_server_t *server, server_rec *s)
         apr_off_t limit = body_limit(section, s);
 
         /* A section without a directive of ours has no record of ours. */
-        if (location != NULL && location->prefix != NULL && limit > 0
+        if (location != NULL && location->prefix != NULL && limit > 0 && is_new(seen, section)
             && limit < server->config->max_packed_mb * RETRACE_MIB) {
             ap_log_error(APLOG_MARK, APLOG_WARNING, 0, s,
                          RETRACE_LOGNO(0017) "LimitRequestBody of %s/ is %" APR_OFF_T_FMT
@@ -218,10 +231,22 @@ static void check_body_limits(const mr_server_t *server, server_rec *s)
     }
 }
 
+/* It may come later, with a disk that is mounted: no reason not to start. */
+static void check_save_dir(const mr_server_t *server, server_rec *s)
+{
+    struct stat info;
+
+    if (stat(server->config->save_dir, &info) != 0) {
+        ap_log_error(APLOG_MARK, APLOG_WARNING, errno, s,
+                     RETRACE_LOGNO(0018) "SaveDir %s cannot be used", server->config->save_dir);
+    }
+}
+
 /* All of it also in `httpd -t`: a reload must not end a server that runs. */
 int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp, server_rec *s)
 {
     mr_server_t *server = mr_server_of(s);
+    apr_hash_t *seen = apr_hash_make(ptemp);
 
     (void)plog;
     if (server->is_used
@@ -229,8 +254,11 @@ int mr_startup_check_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *pte
              && can_use_helper(server, ptemp, s))) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    if (server->is_used) {
+        check_save_dir(server, s);
+    }
     for (; server->is_used && s != NULL; s = s->next) {
-        check_body_limits(server, s);
+        check_body_limits(server, seen, s);
     }
     return OK;
 }

@@ -60,6 +60,13 @@ static void add_timings(json_t *object, const retrace_facts_t *facts)
     json_object_set_new(object, "timings_ms", timings);
 }
 
+static void add_known(json_t *object, const char *key, const char *value)
+{
+    if (strcmp(value, RETRACE_FACT_UNKNOWN) != 0) {
+        json_object_set_new(object, key, json_string(value));
+    }
+}
+
 /* What the run found out; it is there when the task has ended. */
 static void add_facts(json_t *object, const mr_task_t *task, apr_pool_t *p)
 {
@@ -72,9 +79,9 @@ static void add_facts(json_t *object, const mr_task_t *task, apr_pool_t *p)
         return;
     }
     facts = retrace_facts_parse(text, p);
-    json_object_set_new(object, "package", json_string(facts->package));
-    json_object_set_new(object, "release", json_string(facts->release));
-    json_object_set_new(object, "arch", json_string(facts->arch));
+    add_known(object, "package", facts->package);
+    add_known(object, "release", facts->release);
+    add_known(object, "arch", facts->arch);
     json_object_set_new(object, "missing_files", json_integer(facts->missing->nelts));
     add_timings(object, facts);
 }

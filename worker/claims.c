@@ -13,13 +13,18 @@ static const char *read_claim(int crash, const char *name, apr_pool_t *p)
 {
     const char *text = NULL;
     char *line;
+    char *end;
     char *at;
 
     if (retrace_fs_read(&text, NULL, crash, name, FILE_MAX, NULL, p) != APR_SUCCESS) {
         return NULL;
     }
     line = apr_pstrmemdup(p, text, strcspn(text, "\n"));
-    if (strlen(line) > WORKER_CLAIM_BYTES) {
+    end = line + strlen(line);
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r')) {
+        *--end = '\0';
+    }
+    if (end - line > WORKER_CLAIM_BYTES) {
         line[WORKER_CLAIM_BYTES] = '\0';
     }
     for (at = line; *at != '\0'; at++) {

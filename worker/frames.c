@@ -12,12 +12,13 @@
 #include "worker/signals.h"
 #include "worker/text.h"
 
-#define MAX_DEPTH    7 /* crash, threads, thread, frames, frame, args, variable */
-#define MAX_TEXT     (4 * WORKER_FRAMES_TEXT) /* bytes of its characters */
-#define MAX_NUMBER   INT32_MAX
-#define MAX_LEVEL    (WORKER_FRAMES_FRAMES - 1)
-#define HEX_DIGITS   16 /* of an address */
-#define UNKNOWN_FACT "-"
+#define MAX_DEPTH  7 /* crash, threads, thread, frames, frame, args, variable */
+#define MAX_TEXT   (4 * WORKER_FRAMES_TEXT) /* bytes of its characters */
+#define MAX_NUMBER INT32_MAX
+#define MAX_LEVEL  (WORKER_FRAMES_FRAMES - 1)
+#define HEX_DIGITS 16 /* of an address */
+#define MAX_MB     (RETRACE_BACKTRACE_MAX / (1024 * 1024))
+#define TOO_LONG   "completed it is longer than %d MB"
 
 typedef enum kind_t {
     KIND_NUMBER,
@@ -252,7 +253,7 @@ static apr_status_t check_object(const reader_t *reader, json_t *object, const f
 
 static void add_text(json_t *object, const char *key, const char *text)
 {
-    if (text != NULL && strcmp(text, UNKNOWN_FACT) != 0) {
+    if (text != NULL && strcmp(text, RETRACE_FACT_UNKNOWN) != 0) {
         (void)json_object_set_new(object, key, json_string(text));
     }
 }
@@ -262,21 +263,48 @@ static const char *shown_path(const worker_module_t *module, apr_pool_t *p)
     return apr_pescape_echo(p, module->path, 0);
 }
 
-/* What is on the stack is where a call returns to: the call may be the last of its file. */
-static void add_module(const reader_t *reader, json_t *frame)
+/* What is added to each frame is bounded as it grows: a core can give each of its frames a path of many
+ * kilobytes, which all frames of a file share therefore. */
+typedef struct modules_t {
+    const reader_t *reader;
+    json_t **paths; /* one a module; NULL until its first frame */
+    size_t bytes;   /* added so far, as they will be printed */
+} modules_t;
+
+static json_t *path_of(modules_t *modules, const worker_module_t *module)
 {
+    const worker_module_t *first = (const worker_module_t *)modules->reader->core->modules->elts;
+    json_t **path = &modules->paths[module - first];
+
+    if (*path == NULL) {
+        *path = json_string(shown_path(module, modules->reader->pool));
+    }
+    return *path;
+}
+
+/* What is on the stack is where a call returns to: the call may be the last of its file. */
+static apr_status_t add_module(modules_t *modules, json_t *frame)
+{
+    const reader_t *reader = modules->reader;
     uint64_t pc = strtoull(json_string_value(json_object_get(frame, "pc")), NULL, 16);
     bool is_return = json_integer_value(json_object_get(frame, "level")) > 0;
     const worker_module_t *module = worker_core_module_at(reader->core, pc - is_return);
 
-    if (module != NULL) {
-        add_text(frame, "module", shown_path(module, reader->pool));
-        add_text(frame, "build_id", module->build_id);
+    if (module == NULL) {
+        return APR_SUCCESS;
     }
+    modules->bytes += json_string_length(path_of(modules, module));
+    if (modules->bytes > RETRACE_BACKTRACE_MAX) {
+        return retrace_fail(reader->err, APR_EINVAL, TOO_LONG, MAX_MB);
+    }
+    (void)json_object_set(frame, "module", path_of(modules, module));
+    add_text(frame, "build_id", module->build_id);
+    return APR_SUCCESS;
 }
 
-static void add_modules(const reader_t *reader, const json_t *crash)
+static apr_status_t add_to_frames(modules_t *modules, const json_t *crash)
 {
+    apr_status_t rv = APR_SUCCESS;
     size_t thread;
     size_t i;
     json_t *each;
@@ -285,10 +313,25 @@ static void add_modules(const reader_t *reader, const json_t *crash)
     {
         const json_t *frames = json_object_get(each, "frames");
 
-        for (i = 0; i < json_array_size(frames); i++) {
-            add_module(reader, json_array_get(frames, i));
+        for (i = 0; i < json_array_size(frames) && rv == APR_SUCCESS; i++) {
+            rv = add_module(modules, json_array_get(frames, i));
         }
     }
+    return rv;
+}
+
+static apr_status_t add_modules(const reader_t *reader, const json_t *crash)
+{
+    int count = reader->core->modules->nelts;
+    modules_t modules = { reader, apr_pcalloc(reader->pool, sizeof(json_t *) * (size_t)count + 1),
+                          0 };
+    apr_status_t rv = add_to_frames(&modules, crash);
+    int i;
+
+    for (i = 0; i < count; i++) {
+        json_decref(modules.paths[i]);
+    }
+    return rv;
 }
 
 static json_t *list_missing(const retrace_facts_t *facts)
@@ -321,15 +364,14 @@ static void add_signal(const reader_t *reader, json_t *whole)
 
 static const char *whole_package(const retrace_facts_t *facts, apr_pool_t *p)
 {
-    return strcmp(facts->version, UNKNOWN_FACT) == 0
+    return strcmp(facts->version, RETRACE_FACT_UNKNOWN) == 0
         ? facts->package
         : apr_pstrcat(p, facts->package, "-", facts->version, NULL);
 }
 
-static json_t *complete(const reader_t *reader, json_t *crash)
+static void complete(const reader_t *reader, json_t *whole, json_t *crash)
 {
     const worker_core_t *core = reader->core;
-    json_t *whole = json_object();
 
     (void)json_object_set(whole, "version", json_object_get(crash, "version"));
     add_signal(reader, whole);
@@ -339,9 +381,7 @@ static json_t *complete(const reader_t *reader, json_t *crash)
     add_text(whole, "release", reader->facts->release);
     add_text(whole, "arch", core->arch);
     (void)json_object_set_new(whole, "missing", list_missing(reader->facts));
-    add_modules(reader, crash);
     (void)json_object_update_missing(whole, crash);
-    return whole;
 }
 
 static apr_status_t print(const char **ptext, const reader_t *reader, const json_t *whole)
@@ -353,8 +393,7 @@ static apr_status_t print(const char **ptext, const reader_t *reader, const json
     }
     if (strlen(text) >= RETRACE_BACKTRACE_MAX) {
         free(text);
-        return retrace_fail(reader->err, APR_EINVAL, "completed it is longer than %d MB",
-                            RETRACE_BACKTRACE_MAX / (1024 * 1024));
+        return retrace_fail(reader->err, APR_EINVAL, TOO_LONG, MAX_MB);
     }
     *ptext = apr_pstrcat(reader->pool, text, "\n", NULL);
     free(text);
@@ -368,7 +407,6 @@ apr_status_t worker_frames(const char **ptext, const char *json, const worker_co
     const reader_t reader = { core, facts, err, p };
     json_error_t bad;
     json_t *crash;
-    json_t *whole;
     apr_status_t rv;
 
     rv = weigh(json, err);
@@ -381,7 +419,12 @@ apr_status_t worker_frames(const char **ptext, const char *json, const worker_co
     }
     rv = check_object(&reader, crash, crash_fields);
     if (rv == APR_SUCCESS) {
-        whole = complete(&reader, crash);
+        rv = add_modules(&reader, crash);
+    }
+    if (rv == APR_SUCCESS) {
+        json_t *whole = json_object();
+
+        complete(&reader, whole, crash);
         rv = print(ptext, &reader, whole);
         json_decref(whole);
     }

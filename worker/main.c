@@ -80,6 +80,10 @@ static apr_status_t work(const options_t *options, retrace_error_t *err, apr_poo
     if (rv != APR_SUCCESS) {
         return rv;
     }
+    if (options->check && geteuid() == 0) {
+        return retrace_fail(err, APR_EINVAL,
+                            "run the check as the owner of the spool: as root it says nothing");
+    }
     if (options->check) {
         return worker_selftest(config, err, pool);
     }

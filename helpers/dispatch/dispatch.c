@@ -168,6 +168,9 @@ static bool may_start(dispatcher_t *d, uint32_t id)
     if (verdict == SETTLE_BUSY) {
         d->foreign++;
     }
+    else if (verdict == SETTLE_WAITING) {
+        (void)retrace_queue_remove(d->spool, id, NULL);
+    }
     else if (verdict == SETTLE_UNUSABLE) {
         give_up(d, id);
     }

@@ -26,6 +26,9 @@ settle_verdict_t settle_decide(const settle_facts_t *facts)
     if (facts->is_cancelled) {
         return SETTLE_CANCELLED;
     }
+    if (facts->is_waiting) {
+        return SETTLE_WAITING;
+    }
     if (!facts->is_same_boot) {
         return SETTLE_REBOOTED;
     }
@@ -75,6 +78,7 @@ void settle_look(settle_facts_t *facts, const retrace_spool_t *spool, uint32_t i
     facts->is_final = retrace_fs_exists(task, RETRACE_FILE_FINISHED);
     facts->is_locked = retrace_fs_is_locked(task, RETRACE_FILE_LOCK);
     facts->is_same_boot = is_of_this_boot(task, facts, scratch);
+    facts->is_waiting = retrace_fs_exists(task, RETRACE_FILE_WAITING);
     facts->is_cancelled = retrace_fs_exists(task, RETRACE_FILE_CANCEL);
     facts->attempts = read_attempts(task, scratch);
     (void)close(task);

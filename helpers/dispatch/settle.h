@@ -15,6 +15,7 @@
 typedef enum settle_verdict_t {
     SETTLE_START,     /* may be started */
     SETTLE_FINISHED,  /* has ended: clean up, remove the entry */
+    SETTLE_WAITING,   /* waits for an admin: it has no business in the queue, its entry goes */
     SETTLE_CANCELLED, /* its owner wants it ended */
     SETTLE_GONE,      /* its directory is gone: remove the entry */
     SETTLE_REBOOTED,  /* its crash data may not have survived the restart of the machine */
@@ -31,6 +32,7 @@ typedef struct settle_facts_t {
     bool is_same_boot;
     bool is_cancelled;
     int attempts;
+    bool is_waiting;  /* a managed task that nobody has started */
     bool is_unusable; /* its directory is there and cannot be opened */
 } settle_facts_t;
 

@@ -38,6 +38,19 @@ struct stats_t {
 typedef apr_status_t (*work_fn)(stats_db_t *db, void *baton, retrace_error_t *err,
                                 apr_pool_t *scratch);
 
+/* A dispatcher that was killed, or had no space, may have left files that do not show all. */
+static bool is_newer(const retrace_spool_t *spool, const char *db_file)
+{
+    struct stat shown;
+    struct stat database;
+
+    return fstatat(spool->root, RETRACE_DIR_STATISTICS "/" RETRACE_FILE_STATS_JSON, &shown,
+                   AT_SYMLINK_NOFOLLOW)
+        != 0
+        || (fstatat(spool->root, db_file, &database, AT_SYMLINK_NOFOLLOW) == 0
+            && database.st_mtime >= shown.st_mtime);
+}
+
 stats_t *stats_make(const retrace_spool_t *spool, const retrace_config_t *config, apr_pool_t *p)
 {
     stats_t *stats = apr_pcalloc(p, sizeof(*stats));
@@ -47,8 +60,7 @@ stats_t *stats_make(const retrace_spool_t *spool, const retrace_config_t *config
     stats->pool = p;
     apr_pool_create(&stats->open, p);
     stats->retry_s = stats->logged_s = stats->published_s = LONG_AGO;
-    stats->is_changed =
-        !retrace_fs_exists(spool->root, RETRACE_DIR_STATISTICS "/" RETRACE_FILE_STATS_JSON);
+    stats->is_changed = is_newer(spool, config->db_file);
     stats->has_unrecorded = true;
     stats->has_error_file = true;
     return stats;

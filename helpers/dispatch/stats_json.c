@@ -193,7 +193,7 @@ const char *stats_json_format(const stats_snapshot_t *snapshot, apr_pool_t *p)
     set_lists(page, snapshot);
     json_object_set_new(page, "average_seconds",
                         number_value((average_ms(snapshot, "task") + 500) / 1000));
-    dump = json_dumps(page, JSON_COMPACT | JSON_PRESERVE_ORDER);
+    dump = json_dumps(page, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(6));
     json_decref(page);
     text = apr_pstrcat(p, dump != NULL ? dump : "{}", "\n", NULL);
     free(dump);

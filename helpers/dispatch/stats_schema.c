@@ -11,9 +11,16 @@
     "(120000), (300000), (600000), (1800000), (3600000)"
 #define TIMINGS "('task'), ('analyze'), ('environment'), ('debugger'), ('report')"
 
+/* A task's own times are whole seconds, in which most tasks take none: its stages know better. But they
+ * know nothing of attempts before the last one, nor of a worker that was killed. */
+#define NEW_TASK_MS                                                                                \
+    "CASE WHEN NEW.analyze_ms IS NULL THEN NEW.duration * 1000 ELSE max(NEW.analyze_ms + "         \
+    "coalesce(NEW.environment_ms, 0) + coalesce(NEW.debugger_ms, 0) + "                            \
+    "coalesce(NEW.report_ms, 0), (NEW.duration - 1) * 1000) END "
+
 /* A new task's value for the timing that is named in the row at hand. */
 #define NEW_TIME                                                                                   \
-    "CASE name WHEN 'task' THEN NEW.duration * 1000 WHEN 'analyze' THEN NEW.analyze_ms "           \
+    "CASE name WHEN 'task' THEN " NEW_TASK_MS "WHEN 'analyze' THEN NEW.analyze_ms "                \
     "WHEN 'environment' THEN NEW.environment_ms WHEN 'debugger' THEN NEW.debugger_ms "             \
     "WHEN 'report' THEN NEW.report_ms END"
 

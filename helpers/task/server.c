@@ -230,6 +230,12 @@ static apr_status_t explain(const exchange_t *exchange, CURLcode code, retrace_e
         return retrace_fail(err, TASK_STATUS(TASK_EXIT_IO), "%s holds no certificates",
                             setup->cacert);
     }
+    if (code == CURLE_PEER_FAILED_VERIFICATION) {
+        return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE),
+                            "the certificate of %s is not trusted here: name its authority with "
+                            "--cacert, or use --insecure",
+                            setup->url);
+    }
     return retrace_fail(err, TASK_STATUS(TASK_EXIT_UNAVAILABLE), "no answer from %s: %s",
                         setup->url, curl_easy_strerror(code));
 }

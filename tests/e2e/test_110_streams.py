@@ -2,14 +2,18 @@
 """How uploads travel: refusals that spare the body, refusals in its middle, clients that hang up,
 old clients, and connections that are used again."""
 import concurrent.futures
+import os
+import signal
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
 
 import crash
 from client import poll, read_reply, task_of
+from conftest import parent_of
 
 MIB = 1024 * 1024
 BIG = 120 * MIB
@@ -335,3 +339,46 @@ class TestOldClient:
 
 def test_110_090_server_does_not_read_for_ever(trickle):
     assert trickle.result(LINGER_S) < LINGER_S - 5
+
+
+# --- The program that receives --------------------------------------------------------------------
+
+def readers(env):
+    """Of the two processes of an upload the one that decodes it."""
+    found = {pid for pid, name in env.server.programs().items() if name == "retrace-ingest"}
+    return {pid for pid in found if parent_of(pid) in found}
+
+
+def receive_unheard(env, upload):
+    """What httpd does, but for the end: it is gone before it has written the last byte."""
+    ingest = subprocess.Popen([env.server.dir / "libexec" / "retrace-ingest", env.server.config],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              user=env.server.owner().pw_uid, group=env.server.owner().pw_gid,
+                              extra_groups=[])
+    ingest.stdin.write(f"retrace-receive 2\nlength: {len(upload)}\ntype: 0\ncontent: {crash.XZ}\n"
+                       "client: 192.0.2.1\nmanaged: 0\ndirectory: -\n\n".encode() + upload[:-1])
+    ingest.stdin.flush()
+    assert ingest.stdout.readline() == b"go\n"
+    ingest.stdout.close()
+    ingest.stdin.write(upload[-1:])
+    ingest.stdin.close()
+    ingest.wait(timeout=60)
+
+
+class TestIngest:
+    def test_110_070_takes_too_long_to_unpack(self, env, upload):
+        """The signal of the limit, which itself is minutes away."""
+        with env.client.open() as connection:
+            connection.sendall(create_head(len(upload)) + upload[:-1])
+            poll(lambda: readers(env), 10, "nobody reads the upload")
+            for pid in readers(env):
+                os.kill(pid, signal.SIGXCPU)
+            assert read_status(connection) == 413
+        env.log.expect("RT0001", "refused with 413: The upload takes too long to unpack")
+        poll(lambda: not env.leftovers(), 5, "the upload was not cleaned up")
+
+    def test_110_071_a_task_that_nobody_hears_of_is_none(self, env, upload):
+        before = env.entries(".")
+        receive_unheard(env, upload)
+        assert env.entries(".") == before
+        assert not env.leftovers()

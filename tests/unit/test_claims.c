@@ -66,6 +66,16 @@ static void what_does_not_print_is_replaced(void **state)
     assert_string_equal(read_claims(ws).package, "a?[2J?b??~");
 }
 
+static void blanks_at_the_end_are_left_out(void **state)
+{
+    workspace_t *ws = *state;
+
+    workspace_write(ws, "executable", "/usr/bin/a b \t\r\n");
+    workspace_write(ws, "package", " \n");
+    assert_string_equal(read_claims(ws).executable, "/usr/bin/a b");
+    assert_string_equal(read_claims(ws).package, "");
+}
+
 static void a_long_line_is_cut(void **state)
 {
     workspace_t *ws = *state;
@@ -101,6 +111,7 @@ int main(void)
         TEST(first_lines_are_taken),
         TEST(the_system_in_the_root_directory_counts),
         TEST(what_does_not_print_is_replaced),
+        TEST(blanks_at_the_end_are_left_out),
         TEST(a_long_line_is_cut),
         TEST(what_is_no_file_says_nothing),
     };

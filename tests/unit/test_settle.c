@@ -24,23 +24,28 @@
 /* --- Deciding ------------------------------------------------------------------------------ */
 
 typedef struct verdict_row_t {
-    settle_facts_t facts; /* exists, final, locked, same boot, cancelled, attempts, unusable */
+    settle_facts_t
+        facts; /* exists, final, locked, same boot, cancelled, attempts, waiting, unusable */
     settle_verdict_t verdict;
 } verdict_row_t;
 
 static void the_verdict_follows_from_the_facts(void **state)
 {
     static const verdict_row_t rows[] = {
-        { { true, false, false, true, false, 0, false }, SETTLE_START },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS - 1, false }, SETTLE_START },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS, false }, SETTLE_EXHAUSTED },
-        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS + 1, false }, SETTLE_EXHAUSTED },
-        { { true, false, false, false, false, 0, false }, SETTLE_REBOOTED },
-        { { true, false, false, true, true, 0, false }, SETTLE_CANCELLED },
-        { { true, true, false, true, false, 0, false }, SETTLE_FINISHED },
-        { { true, false, true, true, false, 0, false }, SETTLE_BUSY },
-        { { false, false, false, false, false, 0, false }, SETTLE_GONE },
-        { { true, false, false, false, false, 0, true }, SETTLE_UNUSABLE },
+        { { true, false, false, true, false, 0, false, false }, SETTLE_START },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS - 1, false, false },
+          SETTLE_START },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS, false, false },
+          SETTLE_EXHAUSTED },
+        { { true, false, false, true, false, DISPATCH_MAX_ATTEMPTS + 1, false, false },
+          SETTLE_EXHAUSTED },
+        { { true, false, false, false, false, 0, false, false }, SETTLE_REBOOTED },
+        { { true, false, false, true, true, 0, false, false }, SETTLE_CANCELLED },
+        { { true, true, false, true, false, 0, false, false }, SETTLE_FINISHED },
+        { { true, false, true, true, false, 0, false, false }, SETTLE_BUSY },
+        { { false, false, false, false, false, 0, false, false }, SETTLE_GONE },
+        { { true, false, false, false, false, 0, false, true }, SETTLE_UNUSABLE },
+        { { true, false, false, true, false, 0, true, false }, SETTLE_WAITING },
     };
     size_t i;
 
@@ -52,7 +57,7 @@ static void the_verdict_follows_from_the_facts(void **state)
 
 static void a_held_lock_counts_more_than_anything_else(void **state)
 {
-    const settle_facts_t facts = { true, true, true, false, true, 99, false };
+    const settle_facts_t facts = { true, true, true, false, true, 99, false, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_BUSY);
@@ -61,7 +66,7 @@ static void a_held_lock_counts_more_than_anything_else(void **state)
 /* Its result is there: neither a restart nor a late cancel takes it away. */
 static void an_end_counts_more_than_a_restart_or_a_cancel(void **state)
 {
-    const settle_facts_t facts = { true, true, false, false, true, 99, false };
+    const settle_facts_t facts = { true, true, false, false, true, 99, false, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_FINISHED);
@@ -69,7 +74,7 @@ static void an_end_counts_more_than_a_restart_or_a_cancel(void **state)
 
 static void a_cancel_counts_more_than_a_restart(void **state)
 {
-    const settle_facts_t facts = { true, false, false, false, true, 99, false };
+    const settle_facts_t facts = { true, false, false, false, true, 99, false, false };
 
     (void)state;
     assert_int_equal(settle_decide(&facts), SETTLE_CANCELLED);

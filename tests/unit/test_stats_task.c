@@ -123,11 +123,33 @@ static void totals_follow_the_task(void **state)
     stats_fixture_expect(ws, "SELECT * FROM tallies ORDER BY kind",
                          "arch|x86_64|2|1\npackage|bash|2|1\nrelease|fedora-36|2|1\n");
     stats_fixture_expect(ws, "SELECT * FROM timings WHERE name IN ('debugger', 'task')",
-                         "debugger|2|10000\ntask|2|86414000\n");
+                         "debugger|2|10000\ntask|2|86412000\n");
     stats_fixture_expect(ws,
                          "SELECT le_ms, count FROM buckets WHERE name = 'environment' AND "
                          "le_ms BETWEEN 100 AND 1000",
                          "100|0\n250|0\n500|2\n1000|2\n");
+}
+
+static void expect_task_ms(workspace_t *ws, int seconds, const char *stored)
+{
+    stats_db_t *db = stats_fixture_open(ws);
+    stats_task_t *task = stats_fixture_task(ws, ID, true);
+
+    task->end_s = task->start_s + seconds;
+    stats_fixture_shell(ws, "UPDATE timings SET sum_ms = 0");
+    stats_fixture_insert(ws, db, task);
+    stats_fixture_expect(ws, "SELECT sum_ms FROM timings WHERE name = 'task'", stored);
+}
+
+/* Its own times are whole seconds; those of its stages add up to 5360 ms. */
+static void a_tasks_stages_tell_how_long_it_took(void **state)
+{
+    expect_task_ms(*state, 5, "5360\n");
+}
+
+static void time_that_no_stage_counted_is_not_lost(void **state)
+{
+    expect_task_ms(*state, 600, "599000\n");
 }
 
 /* The boundary belongs to the bucket, as the format of metrics wants it. */
@@ -319,6 +341,8 @@ int main(void)
         TEST(a_task_is_read_as_its_files_tell),
         TEST(a_task_becomes_a_row_with_all_that_is_known),
         TEST(totals_follow_the_task),
+        TEST(a_tasks_stages_tell_how_long_it_took),
+        TEST(time_that_no_stage_counted_is_not_lost),
         TEST(a_bucket_holds_what_equals_its_boundary),
         TEST(recording_twice_changes_nothing),
         TEST(what_is_unknown_is_null),

@@ -43,7 +43,9 @@ static const char *read_line(int crash, ingest_member_t member, apr_pool_t *scra
 static bool find_release(retrace_release_t *release, int crash, const retrace_nevra_t *package,
                          apr_pool_t *scratch)
 {
-    return retrace_release_from_text(release, read_line(crash, INGEST_OS_RELEASE, scratch))
+    return retrace_release_from_text(release,
+                                     read_line(crash, INGEST_OS_RELEASE_IN_ROOTDIR, scratch))
+        || retrace_release_from_text(release, read_line(crash, INGEST_OS_RELEASE, scratch))
         || retrace_release_from_text(release, read_line(crash, INGEST_RELEASE, scratch))
         || (package != NULL && retrace_release_from_tag(release, package->release));
 }

@@ -196,7 +196,8 @@ bool ingest_lockdown_reader(unsigned int max_cpu_s, unsigned long max_memory_byt
     scmp_filter_ctx filter;
 
     load_locale();
-    if (!limit(RLIMIT_CORE, 0, 0) || !limit(RLIMIT_CPU, max_cpu_s, max_cpu_s)) {
+    /* At the limit comes SIGXCPU, which says why; SIGKILL comes from others, too. */
+    if (!limit(RLIMIT_CORE, 0, 0) || !limit(RLIMIT_CPU, max_cpu_s, max_cpu_s + 1UL)) {
         return false;
     }
     if (max_memory_bytes != 0 && !limit(RLIMIT_AS, max_memory_bytes, max_memory_bytes)) {

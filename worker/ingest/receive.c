@@ -143,6 +143,14 @@ static ingest_read_fn choose_reader(const ingest_request_t *request)
     return type != NULL && type->form == RETRACE_FORM_CORE ? ingest_core_read : ingest_archive_read;
 }
 
+/* Sound data of the greatest size needs a fraction of it, however it is packed. */
+static unsigned int cpu_limit_s(const retrace_config_t *config)
+{
+    int64_t limit_s = INGEST_CPU_S + config->max_unpacked_mb / INGEST_CPU_MB;
+
+    return limit_s < INGEST_WALL_S ? (unsigned int)limit_s : INGEST_WALL_S;
+}
+
 static void run_reader(receiver_t *r, int verdict_fd, pid_t keeper)
 {
     struct rlimit file_size = { (rlim_t)(r->config->max_unpacked_mb * RETRACE_MIB),
@@ -156,7 +164,7 @@ static void run_reader(receiver_t *r, int verdict_fd, pid_t keeper)
     keep_only_files(r);
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != keeper
         || setrlimit(RLIMIT_FSIZE, &file_size) != 0
-        || !ingest_lockdown_reader(INGEST_CPU_S, INGEST_MEMORY)) {
+        || !ingest_lockdown_reader(cpu_limit_s(r->config), INGEST_MEMORY)) {
         _exit(EXIT_PROTOCOL);
     }
     choose_reader (&r->request)(&verdict, read_body, &r->upload, r->task.files, &limits);
@@ -205,8 +213,21 @@ static void distrust(ingest_verdict_t *verdict)
             *at = '?';
         }
     }
-    if (verdict->status < 201 || verdict->status > 507) {
+    if (verdict->status != 201 && (verdict->status < 400 || verdict->status > 507)) {
         verdict->status = 500;
+    }
+}
+
+/* It ended without a verdict. Whoever packs little so that it takes long to unpack shall know why. */
+static void explain_end(ingest_verdict_t *verdict, pid_t reader)
+{
+    siginfo_t end = { 0 };
+
+    if (waitid(P_PID, (id_t)reader, &end, WEXITED | WNOHANG | WNOWAIT) == 0
+        && (end.si_code == CLD_KILLED || end.si_code == CLD_DUMPED) && end.si_status == SIGXCPU) {
+        verdict->status = 413;
+        snprintf(verdict->sentence, sizeof(verdict->sentence),
+                 "the upload takes too long to unpack");
     }
 }
 
@@ -234,6 +255,9 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
         if (wait_for_verdict(verdict, channel[0])) {
             distrust(verdict);
         }
+        else {
+            explain_end(verdict, reader);
+        }
         (void)kill(reader, SIGKILL);
         (void)waitpid(reader, NULL, 0);
     }
@@ -253,11 +277,19 @@ static apr_status_t admit_waiting(receiver_t *r, ingest_member_set_t members, re
     if (rv == APR_SUCCESS) {
         rv = retrace_queue_admit(r->spool, r->reservation, err);
     }
-    if (rv == APR_SUCCESS && fsync(r->spool->root) != 0) {
+    if (rv == APR_SUCCESS && (fsync(r->spool->queue) != 0 || fsync(r->spool->root) != 0)) {
         syslog(LOG_ERR, "task %s may not survive a loss of power: %s",
                retrace_id_format(r->reservation->id).text, strerror(errno));
     }
     return rv;
+}
+
+/* A task whose id nobody learns would only be in the way, and run twice when the client tries again. */
+static bool is_heard(int out)
+{
+    struct pollfd end = { .fd = out, .events = 0 };
+
+    return poll(&end, 1, 0) == 0;
 }
 
 static apr_status_t accept_upload(receiver_t *r, ingest_member_set_t members, retrace_error_t *err)
@@ -266,6 +298,9 @@ static apr_status_t accept_upload(receiver_t *r, ingest_member_set_t members, re
     int64_t estimate_s = ingest_forecast(r->spool, r->task.crash, r->config, r->pool);
     apr_status_t rv = ingest_task_remove_unused(&r->task, members, err);
 
+    if (rv == APR_SUCCESS && !is_heard(r->out)) {
+        rv = retrace_fail(err, EPIPE, "httpd does not wait for the answer any more");
+    }
     if (rv == APR_SUCCESS) {
         rv = r->request.managed ? admit_waiting(r, members, err)
                                 : retrace_queue_admit(r->spool, r->reservation, err);

@@ -9,9 +9,10 @@
 
 #include "lib/config.h"
 
-#define INGEST_IDLE_S 60                    /* seconds without a byte: the sender is gone */
-#define INGEST_WALL_S (6 * 3600)            /* seconds for one upload in all */
-#define INGEST_CPU_S  3600                  /* RLIMIT_CPU of the reader, seconds */
+#define INGEST_IDLE_S 60         /* seconds without a byte: the sender is gone */
+#define INGEST_WALL_S (6 * 3600) /* seconds for one upload in all */
+#define INGEST_CPU_S  60         /* RLIMIT_CPU of the reader, seconds, … */
+#define INGEST_CPU_MB 8          /* … and one more for each so many MB of MaxUnpackedSize */
 #define INGEST_MEMORY (512UL * 1024 * 1024) /* RLIMIT_AS of the reader, bytes */
 
 /**
