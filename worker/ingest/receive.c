@@ -218,16 +218,28 @@ static void distrust(ingest_verdict_t *verdict)
     }
 }
 
-/* It ended without a verdict. Whoever packs little so that it takes long to unpack shall know why. */
-static void explain_end(ingest_verdict_t *verdict, pid_t reader)
+/* Whoever packs little so that it takes long to unpack shall know why. The first signal counts. */
+static void explain_end(ingest_verdict_t *verdict, int wait_status)
 {
-    siginfo_t end = { 0 };
-
-    if (waitid(P_PID, (id_t)reader, &end, WEXITED | WNOHANG | WNOWAIT) == 0
-        && (end.si_code == CLD_KILLED || end.si_code == CLD_DUMPED) && end.si_status == SIGXCPU) {
+    if (WIFSIGNALED(wait_status) && WTERMSIG(wait_status) == SIGXCPU) {
         verdict->status = 413;
         snprintf(verdict->sentence, sizeof(verdict->sentence),
                  "the upload takes too long to unpack");
+    }
+}
+
+static void follow_reader(ingest_verdict_t *verdict, pid_t reader, int verdict_fd)
+{
+    bool is_told = wait_for_verdict(verdict, verdict_fd);
+    int wait_status = 0;
+
+    (void)kill(reader, SIGKILL);
+    (void)waitpid(reader, &wait_status, 0);
+    if (is_told) {
+        distrust(verdict);
+    }
+    else {
+        explain_end(verdict, wait_status);
     }
 }
 
@@ -252,14 +264,7 @@ static void read_upload(ingest_verdict_t *verdict, receiver_t *r)
     /* Only the reader holds httpd's pipe now: when it ends, httpd gets EPIPE instead of waiting. */
     (void)close(r->upload.in);
     if (reader > 0) {
-        if (wait_for_verdict(verdict, channel[0])) {
-            distrust(verdict);
-        }
-        else {
-            explain_end(verdict, reader);
-        }
-        (void)kill(reader, SIGKILL);
-        (void)waitpid(reader, NULL, 0);
+        follow_reader(verdict, reader, channel[0]);
     }
     (void)close(channel[0]);
 }
