@@ -29,6 +29,9 @@ V1_CONTROLLERS = ("memory", "pids", "freezer")
 PROGRAMS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker", "retrace-task-edit")
 START_S = 20
 STOP_S = 20
+# What the error log of a healthy server does not hold. AH00052: a child of httpd was ended by a
+# signal, which httpd finds worth a notice only.
+LOUD = re.compile(r"\[[a-z0-9_]*:(error|crit|alert|emerg)\]|AH00052:")
 
 
 class ServerError(Exception):
