@@ -118,7 +118,7 @@ def bench_last_byte(server, place):
     for _ in range(RUNS):
         connection = http.client.HTTPSConnection(server.host, server.port,
                                                  context=ssl._create_unverified_context())
-        connection.putrequest("POST", "/create")
+        connection.putrequest("POST", server.location + "create")
         connection.putheader("Content-Type", TYPES["tar.xz"])
         connection.putheader("Content-Length", str(len(body)))
         connection.endheaders()
