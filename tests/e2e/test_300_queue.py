@@ -80,7 +80,7 @@ class Most:
 
 class TestBurst:
     def test_300_001_none_lost_none_mixed_up(self, farm):
-        env = farm.start(f"MaxParallelTasks = 2\nMaxQueuedTasks = {BURST}")
+        env = farm.start(f"MaxParallelTasks = 2\nMaxQueuedTasks = {BURST}\nMaxParallelUploads = 0")
         uploads = [self.make_upload(farm, number) for number in range(BURST)]
         with Most(lambda: len(env.workers())) as most:
             tasks = at_once(env.client.submit, uploads)
