@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`make bench`: do answers take longer when the spool holds many finished tasks? A server with 10 of
-them is asked in turn with one that has more and more."""
+"""`make bench`: do answers take longer when the spool holds many finished tasks? A server with 10
+of them is asked in turn with one that has more and more."""
 import http.client
 import time
 
@@ -57,8 +57,8 @@ def compare(name, count, few, many):
     texts = [f"{percentile(times, 50) * 1000:6.2f} {percentile(times, 99) * 1000:6.2f} ms"
              for times in (large, small)]
     ratio = percentile(large, 50) / percentile(small, 50)
-    report(f"{name}, p50 and p99: {count} tasks, {FEW} tasks", f"{texts[0]}  {texts[1]} {ratio:6.2f}",
-           ratio, GOAL)
+    report(f"{name}, p50 and p99: {count} tasks, {FEW} tasks",
+           f"{texts[0]}  {texts[1]} {ratio:6.2f}", ratio, GOAL)
 
 
 def measure(few, many, count, upload):

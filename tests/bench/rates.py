@@ -42,8 +42,8 @@ def bench_status(server, task):
     for what, (_, goal, *_) in asked.items():
         ratio = statistics.median(a / b for a, b in zip(rates[what], rates["file"]))
         report(f"{what} requests a second, against a file",
-               f"{statistics.median(rates[what]):8.0f} /s {statistics.median(rates['file']):7.0f} /s "
-               f"{ratio:6.2f}", ratio, goal, least=True)
+               f"{statistics.median(rates[what]):8.0f} /s "
+               f"{statistics.median(rates['file']):7.0f} /s {ratio:6.2f}", ratio, goal, least=True)
 
 
 def answer_time(client, task, answered):

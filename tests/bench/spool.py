@@ -75,7 +75,7 @@ def make_finished(root, since, until):
 
 
 def fill(server, since, until):
-    """Finished tasks with the ids FIRST + since ... FIRST + until - 1; their password is PASSWORD."""
+    """Finished tasks, FIRST + since to FIRST + until - 1, all with PASSWORD."""
     as_owner(server, make_finished, since, until)
     os.sync()  # the figures that follow must not pay for it
 

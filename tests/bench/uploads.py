@@ -108,7 +108,8 @@ def bench_memory(server, place, archive, what):
         memory.note(int(pid))
     child = max(memory.peaks.values())
     report(f"peak memory, httpd child and ingest, {what}",
-           f"{child:8.1f} MB {ingest:7.1f} MB {child + ingest:6.1f} MB together", child + ingest, 40)
+           f"{child:8.1f} MB {ingest:7.1f} MB {child + ingest:6.1f} MB together",
+           child + ingest, 40)
 
 
 def bench_last_byte(server, place):

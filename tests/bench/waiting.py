@@ -22,18 +22,17 @@ CLIENTS = 200
 RATE = 50  # a second, of each kind
 SAMPLERS = 16
 ARRIVE_S = (10, 0)  # from the first of them to the last
-# All at once they upload on all threads that there are, and whoever asks waits for one of those: we
-# must not be worse than the file.
+# All at once they upload on all threads that there are, as MaxParallelUploads = 0 lets them, and
+# whoever asks for anything waits for one of those: then the goal is not met, for the file neither.
 GOAL_MS = 250
-GOAL_RATIO = 1.2
 LEAST = 50  # fewer answers have no 99th percentile
 SILENCE_S = 120
 ENDING_S = 60
 # httpd says so, once, when all of its threads are busy.
 ALL_BUSY = "AH00484:"
-# A client that waits is a connection, and no thread. A child takes new connections while it has fewer
-# than ThreadsPerChild + AsyncRequestWorkerFactor * (its idle threads): both children together up to
-# 320; by default, with 2 for the factor, 192.
+# A client that waits is a connection, and no thread. A child takes new connections while it has
+# fewer than ThreadsPerChild + AsyncRequestWorkerFactor * (its idle threads): both children together
+# up to 320; by default, with 2 for the factor, 192.
 HTTPD = """StartServers 2
 ServerLimit 2
 ThreadsPerChild 32
@@ -175,8 +174,8 @@ def show_times(sampler, what, since, until):
         return
     status_ms, static_ms = percentile(status, 99) * 1000, percentile(static, 99) * 1000
     report(f"  status p50 and p99, file p99, {what}",
-           f"{percentile(status, 50) * 1000:8.1f} ms {status_ms:8.1f} ms {static_ms:8.1f} ms",
-           status_ms, max(GOAL_MS, GOAL_RATIO * static_ms))
+           f"{percentile(status, 50) * 1000:8.1f} ms {status_ms:8.1f} ms {static_ms:8.1f} ms "
+           f"{status_ms / static_ms:6.2f}", status_ms, GOAL_MS)
 
 
 def listen(clients, told, task):
@@ -196,17 +195,20 @@ def listen(clients, told, task):
 
 def run_crowd(server, plain, upload, arrive_s):
     told = multiprocessing.Queue()
-    clients = multiprocessing.Process(
-        target=crowd, args=((server.host, plain), (server.host, server.port), upload, arrive_s, told))
+    addresses = (server.host, plain), (server.host, server.port)
+    clients = multiprocessing.Process(target=crowd, args=(*addresses, upload, arrive_s, told))
     before, start = memory_mb(server), time.monotonic()
     clients.start()
-    task = list(told.get(timeout=SILENCE_S)[1:])
-    sampler = Sampler((server.host, plain), task)
+    kind, *task = told.get(timeout=SILENCE_S)
+    if kind == "end":
+        raise ServerError(f"no upload was accepted: {task}")
+    sampler = Sampler(addresses[0], task)
     last_created, good, mistakes = listen(clients, told, task)
     end = time.monotonic()
     sampler.stop()
     clients.join()
-    report(f"{CLIENTS} clients that come within {arrive_s} s wait",
+    come = f"come within {arrive_s} s" if arrive_s else "come all at once"
+    report(f"{CLIENTS} clients that {come} wait",
            f"{good} have a backtrace; {last_created - start:.1f} s to the last 201, "
            f"{end - start:.1f} s in all", good, CLIENTS, least=True)
     show_times(sampler, "uploading", start, last_created)
