@@ -30,9 +30,9 @@ SILENCE_S = 120
 ENDING_S = 60
 # httpd says so, once, when all of its threads are busy.
 ALL_BUSY = "AH00484:"
-# A client that waits is a connection, and no thread. A child takes new connections while it has
-# fewer than ThreadsPerChild + AsyncRequestWorkerFactor * (its idle threads): both children together
-# up to 320; by default, with 2 for the factor, 192.
+# A client that waits is a connection, and no thread. By default as many may wait as a child has
+# threads; here all of them in one child, which then takes as many connections again: see
+# RetraceMaxSuspended in mod_retrace(8).
 HTTPD = """StartServers 2
 ServerLimit 2
 ThreadsPerChild 32
@@ -40,7 +40,9 @@ ThreadLimit 32
 MaxRequestWorkers 64
 MinSpareThreads 1
 MaxSpareThreads 64
-AsyncRequestWorkerFactor 4
+AsyncRequestWorkerFactor 13
+LoadModule retrace_module {build}/mod_retrace.so
+RetraceMaxSuspended 200
 Listen {host}:{port}
 <VirtualHost {host}:{port}>
     SSLEngine off
@@ -229,7 +231,7 @@ def bench_waiting(place):
     plain = free_port()
     server = Server(directory, tls=True, location="/r/",
                     settings=f"{SETTINGS}HostDirs = /usr:{place}")
-    server.extra_httpd = HTTPD.format(host=server.host, port=plain)
+    server.extra_httpd = HTTPD.format(host=server.host, port=plain, build=server.build)
     with server:
         (directory / "htdocs" / "static").mkdir()
         (directory / "htdocs" / "static" / "file.txt").write_text("Retrace job finished")
