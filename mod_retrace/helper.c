@@ -89,7 +89,40 @@ void mr_helper_leave(mr_helper_t *helper)
 {
     close_fd(&helper->to);
     close_fd(&helper->from);
-    (void)mr_helper_wait(helper, 0);
+    remember(&helper->server->child, helper->pid);
+    helper->left = helper->pid;
+    helper->pid = 0;
+}
+
+static bool is_remembered(mr_child_t *child, pid_t pid)
+{
+    bool found = false;
+    int i;
+
+    if (child->mutex == NULL) {
+        return false;
+    }
+    apr_thread_mutex_lock(child->mutex);
+    for (i = 0; i < child->helpers->nelts && !found; i++) {
+        found = APR_ARRAY_IDX(child->helpers, i, pid_t) == pid;
+    }
+    apr_thread_mutex_unlock(child->mutex);
+    return found;
+}
+
+/* The request has been answered. Without another one nobody would sweep for a long time. */
+static void sweep_left(const mr_helper_t *helper)
+{
+    mr_child_t *child = &helper->server->child;
+    int waited_ms;
+
+    for (waited_ms = 0; waited_ms <= MR_HELPER_REAP_MS; waited_ms++) {
+        mr_helper_sweep(child);
+        if (!is_remembered(child, helper->left)) {
+            return;
+        }
+        (void)poll(NULL, 0, 1);
+    }
 }
 
 static apr_status_t end_helper(void *data)
@@ -98,6 +131,9 @@ static apr_status_t end_helper(void *data)
 
     close_fd(&helper->to);
     close_fd(&helper->from);
+    if (helper->left > 0) {
+        sweep_left(helper);
+    }
     (void)mr_helper_wait(helper, MR_HELPER_REAP_MS);
     return APR_SUCCESS;
 }

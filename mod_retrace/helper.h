@@ -18,6 +18,7 @@
 /** A helper with its pipes; both are closed with the pool, and the process is reaped then. */
 typedef struct mr_helper_t {
     pid_t pid;
+    pid_t left;                    /* mr_helper_leave: swept, at the latest in the cleanup */
     int to;                        /* its standard input; -1: /dev/null */
     int from;                      /* its standard output */
     char line[MR_HELPER_LINE_MAX]; /* what mr_helper_read_line read last */
@@ -55,7 +56,7 @@ apr_status_t mr_helper_read_line(mr_helper_t *helper, int wait_ms);
  */
 int mr_helper_wait(mr_helper_t *helper, int wait_ms);
 
-/** Its answer does not matter: let it end by itself, whatever becomes of the request. */
+/** Its answer does not matter: let it end by itself while the request goes on. */
 void mr_helper_leave(mr_helper_t *helper);
 
 /** Reap helpers that ended after their request had. */

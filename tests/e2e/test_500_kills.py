@@ -220,7 +220,8 @@ class TestAfterKills:
     def test_500_008_nothing_odd_in_the_spool(self, aftermath):
         names = {name for name in aftermath.env.entries(".") if not name.isdigit()}
         assert names <= {".incoming", "queue", "running", "queue.lock", "dispatch.lock",
-                         "heartbeat", "sandbox_ok", "dispatcher_error", "statistics", "stats.db"}
+                         "heartbeat", "sandbox_ok", "dispatcher_error", "statistics", "stats.db",
+                         "counts"}
 
     def test_500_009_no_process_is_left(self, aftermath):
         server = aftermath.env.server

@@ -285,13 +285,13 @@ def test_910_027_ctrl_c_says_how_to_go_on(core, settings):
 def test_910_028_the_certificate_is_checked(core, tls, tmp_path):
     (tmp_path / "bad.pem").write_text("no certificate", encoding="ascii")
     with FakeServer(OLD, tls=tls) as server:
-        refused(client(server, "create", core), UNAVAILABLE, "SSL")
+        refused(client(server, "create", core), UNAVAILABLE, "is not trusted here")
         assert client(server, "create", core, "--cacert", tls / "cert.pem").returncode == OK
         assert client(server, "create", core, "-k").returncode == OK
         refused(client(server, "create", core, "--cacert", tmp_path / "bad.pem"), IO,
                 "holds no certificates")
         refused(client(f"https://localhost:{server.httpd.server_port}", "create", core, "--cacert",
-                       tls / "cert.pem"), UNAVAILABLE, "SSL")
+                       tls / "cert.pem"), UNAVAILABLE, "is not trusted here")
 
 
 def test_910_029_https_is_meant_without_a_scheme(core, tls):
