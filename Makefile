@@ -58,7 +58,7 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
-WORKER_LIBS := -lseccomp -ljansson
+WORKER_LIBS := -lseccomp -ljansson -lcurl
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive

@@ -3,6 +3,7 @@
 #include "lib/config.h"
 
 #include <apr_escape.h>
+#include <apr_lib.h>
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -29,6 +30,7 @@ typedef enum option_kind_t {
     KIND_PATH,          /* absolute, no control characters */
     KIND_OPTIONAL_PATH, /* likewise, or empty */
     KIND_PATHS,         /* several of them, separated by ':', or empty */
+    KIND_URLS,          /* https:// or http://, several separated by blanks, or empty */
     KIND_NAME,          /* of a database, without a directory */
     KIND_NUMBER,        /* min to max */
     KIND_BOOL,          /* 0 or 1 */
@@ -71,6 +73,10 @@ static const option_t options[] = {
     { "RetraceEnvironment", KIND_CHOICE, FIELD(environment), "extract", 0, 0, environment_words },
     { "Dispatcher", KIND_CHOICE, FIELD(dispatcher), "helper", 0, 0, dispatcher_words },
     { "RepoDir", KIND_PATH, FIELD(repo_dir), "/var/cache/retrace-server", 0, 0, NULL },
+    { "DebuginfodURLs", KIND_URLS, FIELD(debuginfod_urls), "", 0, 0, NULL },
+    { "DebuginfodTimeout", KIND_NUMBER, FIELD(debuginfod_timeout_s), "120", 1, 3600, NULL },
+    { "DebuginfodMaxSize", KIND_NUMBER, FIELD(debuginfod_max_mb), "2048", 1, MAX_MB, NULL },
+    { "DebuginfodMissTime", KIND_NUMBER, FIELD(debuginfod_miss_s), "600", 0, 604800, NULL },
     { "DBFile", KIND_NAME, FIELD(db_file), "stats.db", 0, 0, NULL },
     { "AllowApiDelete", KIND_BOOL, FIELD(allow_api_delete), "0", 0, 0, NULL },
     { "AllowInteractive", KIND_BOOL, FIELD(allow_interactive), "0", 0, 0, NULL },
@@ -120,6 +126,62 @@ static const char *set_path(retrace_config_t *config, const option_t *option, co
         }
         if ((unsigned char)*at < 0x20 || *at == 0x7f) {
             return apr_psprintf(p, "%s must not contain control characters", option->key);
+        }
+    }
+    *(const char **)field_of(config, option) = apr_pstrdup(p, value);
+    return NULL;
+}
+
+static const char *skip_scheme(const char *url)
+{
+    static const char *const schemes[] = { "https://", "http://" };
+    size_t i;
+
+    for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
+        if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0) {
+            return url + strlen(schemes[i]);
+        }
+    }
+    return NULL;
+}
+
+/* What it must not be: "each URL of X must ..."; NULL when all is well. */
+static const char *check_url(const char *url)
+{
+    const char *host = skip_scheme(url);
+    const char *at;
+
+    for (at = url; *at != '\0'; at++) {
+        if ((unsigned char)*at <= 0x20 || (unsigned char)*at >= 0x7f) {
+            return "be of printable ASCII characters";
+        }
+    }
+    if (strlen(url) > RETRACE_CONFIG_URL_MAX) {
+        return "have at most 1024 bytes";
+    }
+    if (host == NULL || (!apr_isalnum(host[0]) && host[0] != '[')) {
+        return "begin with https:// or http:// and a host";
+    }
+    /* The logs of tasks show the URL: no place for a password. Something is put behind it. */
+    return strpbrk(url, "@?#") != NULL ? "be without '@', '?' and '#'" : NULL;
+}
+
+static const char *set_urls(retrace_config_t *config, const option_t *option, const char *value,
+                            apr_pool_t *p)
+{
+    char *rest = NULL;
+    char *url = apr_strtok(apr_pstrdup(p, value), RETRACE_CONFIG_BLANKS, &rest);
+    int count = 0;
+
+    for (; url != NULL; url = apr_strtok(NULL, RETRACE_CONFIG_BLANKS, &rest)) {
+        const char *wrong = check_url(url);
+
+        if (wrong != NULL) {
+            return apr_psprintf(p, "each URL of %s must %s", option->key, wrong);
+        }
+        if (++count > RETRACE_CONFIG_MAX_URLS) {
+            return apr_psprintf(p, "%s may have at most %d URLs", option->key,
+                                RETRACE_CONFIG_MAX_URLS);
         }
     }
     *(const char **)field_of(config, option) = apr_pstrdup(p, value);
@@ -204,6 +266,8 @@ static const char *set_option(retrace_config_t *config, const option_t *option, 
         return set_bool(config, option, value, p);
     case KIND_CHOICE:
         return set_choice(config, option, value, p);
+    case KIND_URLS:
+        return set_urls(config, option, value, p);
     case KIND_NAME:
         return set_name(config, option, value, p);
     default:

@@ -12,6 +12,10 @@
 #include "lib/error.h"
 
 #define RETRACE_CONFIG_MAX_BYTES 65536 /* of the file */
+#define RETRACE_CONFIG_MAX_URLS  10    /* of one option */
+#define RETRACE_CONFIG_URL_MAX   1024  /* bytes of each */
+
+#define RETRACE_CONFIG_BLANKS " \t" /* between the URLs of an option */
 
 #define RETRACE_KIB (INT64_C(1024))
 #define RETRACE_MIB (INT64_C(1024) * 1024)
@@ -46,8 +50,9 @@ typedef struct retrace_config_t {
     const char *host_debug_dir;
     const char *cgroup_path; /* "" = this process's own group */
     const char *repo_dir;
-    const char *db_file;       /* a name in save_dir */
-    const char *external_dirs; /* absolute paths, separated by ':'; "" = none */
+    const char *db_file;         /* a name in save_dir */
+    const char *external_dirs;   /* absolute paths, separated by ':'; "" = none */
+    const char *debuginfod_urls; /* separated by blanks (RETRACE_CONFIG_BLANKS); "" = none */
     int64_t max_parallel_tasks;
     int64_t max_queued_tasks;
     int64_t max_packed_mb;
@@ -61,6 +66,9 @@ typedef struct retrace_config_t {
     int64_t max_parallel_uploads;  /* 0: no limit */
     int64_t max_client_uploads;    /* likewise */
     int64_t max_password_failures; /* per minute and address; 0: no limit */
+    int64_t debuginfod_timeout_s;
+    int64_t debuginfod_max_mb;
+    int64_t debuginfod_miss_s; /* 0: not remembered */
     bool require_https;
     bool allow_api_delete;
     bool allow_interactive;

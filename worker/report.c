@@ -194,7 +194,8 @@ static const char *describe_found(const worker_resolved_t *resolved, apr_pool_t 
         debuginfo = apr_pstrcat(p, "debug info unusable, its dwz file ", resolved->missing_dwz,
                                 " is MISSING", NULL);
     }
-    return apr_pstrcat(p, executable, ", ", debuginfo, NULL);
+    return apr_pstrcat(p, executable, ", ", debuginfo, resolved->asked != NULL ? "; asked: " : NULL,
+                       resolved->asked, NULL);
 }
 
 static void add_files(report_t *report, const worker_core_t *core,

@@ -125,6 +125,13 @@ static void take_missing(void *baton, const worker_module_t *module, worker_file
                       apr_pescape_echo(run->pool, module->path, 0), reason);
 }
 
+static void take_line(void *baton, char level, const char *text)
+{
+    const run_t *run = baton;
+
+    retrace_spool_log(run->task, level, "%s", text);
+}
+
 static void log_unknown_modules(const run_t *run)
 {
     int i;
@@ -141,11 +148,12 @@ static void log_unknown_modules(const run_t *run)
 
 static apr_status_t prepare(run_t *run)
 {
+    const worker_errand_t errand = { run->facts->release, take_missing, take_line, run };
     apr_status_t rv;
 
     run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);
     log_unknown_modules(run);
-    rv = run->kind->prepare(&run->environment, run->core, run->config, take_missing, run, &run->err,
+    rv = run->kind->prepare(&run->environment, run->core, run->config, &errand, &run->err,
                             run->pool);
     if (rv == APR_SUCCESS) {
         worker_findings_count(run->facts, run->environment->resolved);

@@ -2,6 +2,7 @@
 /* See text.h. */
 #include "worker/text.h"
 
+#include <apr_strings.h>
 #include <string.h>
 
 /* Length of the UTF-8 character at the beginning, 0 when it is none, or a control character. */
@@ -64,4 +65,12 @@ const char *worker_text_clean(const char *text, apr_size_t length, apr_pool_t *p
     }
     *out = '\0';
     return clean;
+}
+
+const char *worker_text_list(const char *list, const char *item, apr_pool_t *p)
+{
+    if (list[0] == '\0' || item[0] == '\0') {
+        return list[0] == '\0' ? item : list;
+    }
+    return apr_pstrcat(p, list, ", ", item, NULL);
 }

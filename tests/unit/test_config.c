@@ -208,6 +208,9 @@ static const range_t ranges[] = {
     { "MinStorageLeft", offsetof(retrace_config_t, min_storage_left_mb), 0, MAX_MB },
     { "MaxTaskRuntime", offsetof(retrace_config_t, max_task_runtime_s), 1, 604800 },
     { "MaxTaskMemory", offsetof(retrace_config_t, max_task_memory_mb), 64, MAX_MB },
+    { "DebuginfodTimeout", offsetof(retrace_config_t, debuginfod_timeout_s), 1, 3600 },
+    { "DebuginfodMaxSize", offsetof(retrace_config_t, debuginfod_max_mb), 1, MAX_MB },
+    { "DebuginfodMissTime", offsetof(retrace_config_t, debuginfod_miss_s), 0, 604800 },
     { "TaskPassLength", offsetof(retrace_config_t, task_password_length), 22, 128 },
 };
 
@@ -419,7 +422,7 @@ static void what_each_tells_is_read_again_as_the_same(void **state)
     assert_string_equal(first.text, second.text);
     assert_non_null(strstr(first.text, "SaveDir = /other\n"));
     assert_non_null(strstr(first.text, "RequiredFiles = core\n"));
-    assert_int_equal(first.count, 35);
+    assert_int_equal(first.count, 39);
 }
 
 static void each_without_settings_tells_the_defaults(void **state)

@@ -113,9 +113,9 @@ static const apr_array_header_t *resolve_with(stage_t *stage, const worker_sourc
                                               bool fills_cache)
 {
     worker_chain_t chain = { sources, fills_cache };
+    const worker_errand_t errand = { NULL, note_missing, NULL, stage };
 
-    return worker_resolve(&stage->core, &stage->config, &chain, note_missing, stage,
-                          stage->ws->pool);
+    return worker_resolve(&stage->core, &stage->config, &chain, &errand, stage->ws->pool);
 }
 
 static const worker_resolved_t *resolve_fake(stage_t *stage)
@@ -168,7 +168,8 @@ static void debug_information_is_looked_for_without_the_executable_too(void **st
     assert_null(resolved->executable);
     assert_non_null(resolved->debuginfo);
     assert_null(asked[1].debuglink);
-    assert_string_equal(stage->missing, "executable " SAMPLE_ID " the fake has no executable\n");
+    assert_string_equal(stage->missing,
+                        "executable " SAMPLE_ID " the fake has no executable; asked: fake\n");
 }
 
 static void everything_that_is_missing_is_told_with_its_reason(void **state)
@@ -177,8 +178,8 @@ static void everything_that_is_missing_is_told_with_its_reason(void **state)
 
     (void)resolve_fake(stage);
     assert_string_equal(stage->missing,
-                        "executable " SAMPLE_ID " the fake has no executable\n"
-                        "debuginfo " SAMPLE_ID " the fake has no debuginfo\n");
+                        "executable " SAMPLE_ID " the fake has no executable; asked: fake\n"
+                        "debuginfo " SAMPLE_ID " the fake has no debuginfo; asked: fake\n");
 }
 
 static void a_dwz_file_is_found_for_the_debug_information(void **state)
@@ -210,7 +211,7 @@ static void debug_information_without_its_dwz_file_is_left_out(void **state)
     assert_null(resolved->debuginfo);
     assert_null(resolved->dwz);
     assert_string_equal(resolved->missing_dwz, DWZ_ID);
-    assert_string_equal(stage->missing, "dwz " DWZ_ID " the fake has no dwz\n");
+    assert_string_equal(stage->missing, "dwz " DWZ_ID " the fake has no dwz; asked: fake\n");
 }
 
 static void what_cannot_be_asked_for_is_not_in_the_result(void **state)
@@ -255,7 +256,8 @@ static void the_reason_is_what_the_last_source_said(void **state)
     stage_t *stage = make_stage(state);
 
     (void)resolve_with(stage, sources, false);
-    assert_non_null(strstr(stage->missing, "executable " SAMPLE_ID " the empty one is broken\n"));
+    assert_non_null(strstr(
+        stage->missing, "executable " SAMPLE_ID " the empty one is broken; asked: fake, empty\n"));
 }
 
 static void without_sources_the_reason_says_so(void **state)

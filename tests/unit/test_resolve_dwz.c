@@ -46,13 +46,14 @@ static const worker_resolved_t *resolve_lib(workspace_t *ws, bool fills_cache)
                                 .host_dirs = workspace_path(ws, "host"),
                                 .host_debug_dir = workspace_path(ws, "debug") };
     worker_core_t core = { .modules = apr_array_make(ws->pool, 1, sizeof(worker_module_t)) };
+    const worker_errand_t errand = { NULL, ignore_missing, NULL, NULL };
     worker_module_t *module = apr_array_push(core.modules);
 
     memset(module, 0, sizeof(*module));
     module->path = workspace_path(ws, "host/lib.so");
     module->build_id = SAMPLE_ID;
     module->is_elf = true;
-    return &APR_ARRAY_IDX(worker_resolve(&core, &config, &chain, ignore_missing, NULL, ws->pool), 0,
+    return &APR_ARRAY_IDX(worker_resolve(&core, &config, &chain, &errand, ws->pool), 0,
                           worker_resolved_t);
 }
 

@@ -4,10 +4,10 @@
 #include "worker/environment/environment.h"
 
 static worker_environment_t *plan_from(const worker_chain_t *chain, const worker_core_t *core,
-                                       const retrace_config_t *config, worker_missing_fn missing,
-                                       void *baton, apr_pool_t *p)
+                                       const retrace_config_t *config,
+                                       const worker_errand_t *errand, apr_pool_t *p)
 {
-    return worker_sysroot_plan(core, worker_resolve(core, config, chain, missing, baton, p), p);
+    return worker_sysroot_plan(core, worker_resolve(core, config, chain, errand, p), p);
 }
 
 static apr_status_t run_gdb(worker_gdb_output_t **poutput, const worker_environment_t *environment,
@@ -28,27 +28,27 @@ static void destroy_nothing(worker_environment_t *environment)
 }
 
 static apr_status_t prepare_extract(worker_environment_t **penvironment, const worker_core_t *core,
-                                    const retrace_config_t *config, worker_missing_fn missing,
-                                    void *baton, retrace_error_t *err, apr_pool_t *p)
+                                    const retrace_config_t *config, const worker_errand_t *errand,
+                                    retrace_error_t *err, apr_pool_t *p)
 {
     static const worker_source_t *const sources[] = { &worker_source_cache, &worker_source_host,
-                                                      NULL };
+                                                      &worker_source_debuginfod, NULL };
     static const worker_chain_t chain = { sources, true };
 
     (void)err;
-    *penvironment = plan_from(&chain, core, config, missing, baton, p);
+    *penvironment = plan_from(&chain, core, config, errand, p);
     return APR_SUCCESS;
 }
 
 static apr_status_t prepare_native(worker_environment_t **penvironment, const worker_core_t *core,
-                                   const retrace_config_t *config, worker_missing_fn missing,
-                                   void *baton, retrace_error_t *err, apr_pool_t *p)
+                                   const retrace_config_t *config, const worker_errand_t *errand,
+                                   retrace_error_t *err, apr_pool_t *p)
 {
     static const worker_source_t *const sources[] = { &worker_source_host, NULL };
     static const worker_chain_t chain = { sources, false };
 
     (void)err;
-    *penvironment = plan_from(&chain, core, config, missing, baton, p);
+    *penvironment = plan_from(&chain, core, config, errand, p);
     return APR_SUCCESS;
 }
 

@@ -22,10 +22,10 @@ typedef struct worker_environment_kind_t {
     /**
      * Find the files.
      * @param penvironment  in p; written only on success
-     * @param missing       told about each file that is not found
+     * @param errand        told about each file that is not found
      */
     apr_status_t (*prepare)(worker_environment_t **penvironment, const worker_core_t *core,
-                            const retrace_config_t *config, worker_missing_fn missing, void *baton,
+                            const retrace_config_t *config, const worker_errand_t *errand,
                             retrace_error_t *err, apr_pool_t *p);
 
     /**

@@ -5,11 +5,12 @@
 #include <apr_strings.h>
 #include <string.h>
 
+#include "worker/text.h"
+
 typedef struct resolver_t {
     const retrace_config_t *config;
     const worker_chain_t *chain;
-    worker_missing_fn missing;
-    void *baton;
+    worker_search_t *search;
     apr_pool_t *pool;
 } resolver_t;
 
@@ -19,48 +20,56 @@ static const worker_found_t *keep(const resolver_t *r, worker_found_t *found,
 {
     worker_found_t *cached = NULL;
 
-    if (!r->chain->fills_cache || found->source == worker_source_cache.name
+    if (found->source == worker_source_cache.name) {
+        const char *source = apr_hash_get(r->search->fetched, found->path, APR_HASH_KEY_STRING);
+
+        found->source = source != NULL ? source : found->source;
+        return found;
+    }
+    if (!r->chain->fills_cache
         || worker_cache_insert(&cached, r->config, want, found->path, NULL, r->pool)
             != APR_SUCCESS) {
         return found;
     }
     cached->source = found->source;
-    cached->origin = found->path;
+    cached->origin = found->origin;
     return cached;
 }
 
-static const worker_found_t *ask(const resolver_t *r, const worker_want_t *want,
-                                 retrace_error_t *err)
+/* Asks one source after the other; what none of them has is told, with whom was asked. */
+static const worker_found_t *ask(const resolver_t *r, worker_resolved_t *resolved,
+                                 const worker_want_t *want)
 {
+    const worker_errand_t *errand = r->search->errand;
     const worker_source_t *const *source;
     worker_found_t *found = NULL;
+    const char *asked = "";
+    retrace_error_t err;
 
-    (void)retrace_fail(err, APR_NOTFOUND, "no source is configured");
+    (void)retrace_fail(&err, APR_NOTFOUND, "no source is configured");
     for (source = r->chain->sources; *source != NULL; source++) {
-        if ((*source)->find(&found, r->config, want, err, r->pool) == APR_SUCCESS) {
+        r->search->servers = NULL;
+        if ((*source)->find(&found, r->config, want, &err, r->pool) == APR_SUCCESS) {
             return keep(r, found, want);
         }
+        asked = worker_text_list(
+            asked, r->search->servers != NULL ? r->search->servers : (*source)->name, r->pool);
     }
+    resolved->asked = asked;
+    errand->missing(
+        errand->baton, resolved->module, want->kind, want->build_id,
+        apr_pstrcat(r->pool, err.text, asked[0] != '\0' ? "; asked: " : NULL, asked, NULL));
     return NULL;
-}
-
-static void tell_missing(const resolver_t *r, const worker_module_t *module,
-                         const worker_want_t *want, const retrace_error_t *err)
-{
-    r->missing(r->baton, module, want->kind, want->build_id, err->text);
 }
 
 static void find_executable(const resolver_t *r, worker_resolved_t *resolved)
 {
     worker_want_t want = { .kind = WORKER_FILE_EXECUTABLE,
                            .build_id = resolved->module->build_id,
-                           .path = resolved->module->path };
-    retrace_error_t err;
+                           .path = resolved->module->path,
+                           .search = r->search };
 
-    resolved->executable = ask(r, &want, &err);
-    if (resolved->executable == NULL) {
-        tell_missing(r, resolved->module, &want, &err);
-    }
+    resolved->executable = ask(r, resolved, &want);
 }
 
 /* Where the executable was before it went into the cache decides where its debug information may
@@ -70,16 +79,13 @@ static void find_debuginfo(const resolver_t *r, worker_resolved_t *resolved)
     worker_want_t want = { .kind = WORKER_FILE_DEBUGINFO,
                            .build_id = resolved->module->build_id,
                            .path = resolved->module->path,
-                           .beside = resolved->module->path };
-    retrace_error_t err;
+                           .beside = resolved->module->path,
+                           .search = r->search };
 
     if (resolved->executable != NULL) {
         want.debuglink = resolved->executable->elf->debuglink;
     }
-    resolved->debuginfo = ask(r, &want, &err);
-    if (resolved->debuginfo == NULL) {
-        tell_missing(r, resolved->module, &want, &err);
-    }
+    resolved->debuginfo = ask(r, resolved, &want);
 }
 
 static void find_dwz(const resolver_t *r, worker_resolved_t *resolved)
@@ -88,15 +94,14 @@ static void find_dwz(const resolver_t *r, worker_resolved_t *resolved)
     worker_want_t want = { .kind = WORKER_FILE_DWZ,
                            .build_id = elf->altlink_build_id,
                            .beside = resolved->debuginfo->origin,
-                           .altlink = elf->altlink };
-    retrace_error_t err;
+                           .altlink = elf->altlink,
+                           .search = r->search };
 
     if (elf->altlink_build_id == NULL) {
         return;
     }
-    resolved->dwz = ask(r, &want, &err);
+    resolved->dwz = ask(r, resolved, &want);
     if (resolved->dwz == NULL) {
-        tell_missing(r, resolved->module, &want, &err);
         resolved->missing_dwz = elf->altlink_build_id;
         resolved->debuginfo = NULL;
     }
@@ -120,10 +125,11 @@ static void resolve_module(const resolver_t *r, worker_resolved_t *resolved)
 }
 
 apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_config_t *config,
-                                   const worker_chain_t *chain, worker_missing_fn missing,
-                                   void *baton, apr_pool_t *p)
+                                   const worker_chain_t *chain, const worker_errand_t *errand,
+                                   apr_pool_t *p)
 {
-    resolver_t r = { config, chain, missing, baton, p };
+    worker_search_t search = { .core = core, .errand = errand, .fetched = apr_hash_make(p) };
+    resolver_t r = { config, chain, &search, p };
     apr_array_header_t *all = apr_array_make(p, core->modules->nelts, sizeof(worker_resolved_t));
     int i;
 

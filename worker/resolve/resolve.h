@@ -20,6 +20,8 @@ typedef struct worker_resolved_t {
                                           all symbols of the module, and unwind wrongly */
     const worker_found_t *dwz;
     const char *missing_dwz; /* build-id of the one for which debuginfo was left out */
+    const char *asked;       /* sources and servers that do not have what is missing; NULL: nothing
+                                is */
 } worker_resolved_t;
 
 /** The sources to ask, in order; what a later one finds may be put into the cache. */
@@ -28,20 +30,16 @@ typedef struct worker_chain_t {
     bool fills_cache;
 } worker_chain_t;
 
-/** Told about each file that is not found, for the log. */
-typedef void (*worker_missing_fn)(void *baton, const worker_module_t *module,
-                                  worker_file_kind_t kind, const char *build_id,
-                                  const char *reason);
-
 /**
  * Resolve all modules of a core that are ELF files with a build-id.
- * @param missing  called for each file that no source has; reason is what the last source said
+ * @param errand  its `missing` is called for each file that no source has; reason is what the last
+ *                source said, and who was asked
  * @return of worker_resolved_t, in p, in the order of the core; modules that cannot be asked for
  *         (no build-id, no ELF header in the core) are not in it
  */
 apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_config_t *config,
-                                   const worker_chain_t *chain, worker_missing_fn missing,
-                                   void *baton, apr_pool_t *p);
+                                   const worker_chain_t *chain, const worker_errand_t *errand,
+                                   apr_pool_t *p);
 
 /** What was found for a module; NULL when it was not looked for. */
 const worker_resolved_t *worker_resolved_of(const apr_array_header_t *resolved,

@@ -22,26 +22,27 @@ static bool is_of_kind(const worker_elf_file_t *elf, worker_file_kind_t kind)
     return kind == WORKER_FILE_EXECUTABLE ? elf->has_code : elf->has_debug_info;
 }
 
-static apr_status_t check_open_file(worker_elf_file_t **pelf, int fd, const char *path,
-                                    const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
+apr_status_t worker_source_check_open(worker_elf_file_t **pelf, int fd, const char *name,
+                                      const worker_want_t *want, retrace_error_t *err,
+                                      apr_pool_t *p)
 {
     worker_elf_file_t *elf = NULL;
     struct stat info;
     apr_status_t rv;
 
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        return retrace_fail(err, APR_NOTFOUND, "%s is not a regular file", path);
+        return retrace_fail(err, APR_NOTFOUND, "%s is not a regular file", name);
     }
     rv = worker_elf_file_read(&elf, fd, err, p);
     if (rv != APR_SUCCESS) {
-        return retrace_fail(err, APR_NOTFOUND, "%s is not a sound ELF file", path);
+        return retrace_fail(err, APR_NOTFOUND, "%s is not a sound ELF file", name);
     }
     if (elf->build_id == NULL || strcmp(elf->build_id, want->build_id) != 0) {
-        return retrace_fail(err, APR_NOTFOUND, "%s has build-id %s", path,
+        return retrace_fail(err, APR_NOTFOUND, "%s has build-id %s", name,
                             elf->build_id != NULL ? elf->build_id : "(none)");
     }
     if (!is_of_kind(elf, want->kind)) {
-        return retrace_fail(err, APR_NOTFOUND, "%s holds no %s", path,
+        return retrace_fail(err, APR_NOTFOUND, "%s holds no %s", name,
                             worker_file_kind_name(want->kind));
     }
     *pelf = elf;
@@ -61,7 +62,7 @@ apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
     if (fd < 0) {
         return retrace_fail(err, APR_NOTFOUND, "%s cannot be opened", path);
     }
-    rv = check_open_file(&elf, fd, path, want, err, p);
+    rv = worker_source_check_open(&elf, fd, path, want, err, p);
     (void)close(fd);
     if (rv != APR_SUCCESS) {
         return rv;

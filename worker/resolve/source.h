@@ -5,10 +5,12 @@
 #ifndef RETRACE_WORKER_SOURCE_H
 #define RETRACE_WORKER_SOURCE_H
 
+#include <apr_hash.h>
 #include <apr_pools.h>
 
 #include "lib/config.h"
 #include "lib/error.h"
+#include "worker/core.h"
 #include "worker/elf_file.h"
 
 typedef enum worker_file_kind_t {
@@ -20,6 +22,28 @@ typedef enum worker_file_kind_t {
 /** The name of a kind, as the log and the cache spell it: executable, debuginfo, dwz. */
 const char *worker_file_kind_name(worker_file_kind_t kind);
 
+/** Told about each file that is not found, for the log. */
+typedef void (*worker_missing_fn)(void *baton, const worker_module_t *module,
+                                  worker_file_kind_t kind, const char *build_id,
+                                  const char *reason);
+
+/** What a search is for, and who is told about it. */
+typedef struct worker_errand_t {
+    const char *release; /* as lib/release.h says; "-" or NULL when unknown: a hint, untrusted */
+    worker_missing_fn missing;
+    void (*tell)(void *baton, char level, const char *text); /* a line for the log; NULL: nobody */
+    void *baton;
+} worker_errand_t;
+
+/** One search for all files of a core: what its sources keep from one question to the next. */
+typedef struct worker_search_t {
+    const worker_core_t *core;
+    const worker_errand_t *errand;
+    apr_hash_t *fetched; /* path in the cache → name of the source that has put it there just now */
+    const char *servers; /* whom the source has asked for the present file; NULL: only itself */
+    struct worker_debuginfod_t *debuginfod; /* source_debuginfod.c; NULL: not asked yet */
+} worker_search_t;
+
 /** What is looked for. */
 typedef struct worker_want_t {
     worker_file_kind_t kind;
@@ -30,6 +54,7 @@ typedef struct worker_want_t {
     const char *beside;  /* real path on this machine of the file that asks: the executable for its
                               debug information, that for its dwz file; NULL unknown */
     const char *altlink; /* for a dwz file: the path that the debug information gives; NULL none */
+    worker_search_t *search; /* NULL: this question stands alone */
 } worker_want_t;
 
 /** What was found: a file that has the build-id and is of the kind. */
@@ -54,6 +79,7 @@ typedef struct worker_source_t {
 
 extern const worker_source_t worker_source_cache;
 extern const worker_source_t worker_source_host;
+extern const worker_source_t worker_source_debuginfod;
 
 /**
  * Is this file what is wanted? Reads it (elf_file.h) and compares build-id and kind.
@@ -62,6 +88,15 @@ extern const worker_source_t worker_source_host;
 apr_status_t worker_source_check(worker_found_t **pfound, const char *path,
                                  const worker_want_t *want, const char *source,
                                  retrace_error_t *err, apr_pool_t *p);
+
+/** The same for an open file; `name` is for err. @return APR_NOTFOUND  it is another one */
+apr_status_t worker_source_check_open(worker_elf_file_t **pelf, int fd, const char *name,
+                                      const worker_want_t *want, retrace_error_t *err,
+                                      apr_pool_t *p);
+
+/** A file in CacheDir without a name, for what may get into the cache; the caller closes it. */
+apr_status_t worker_cache_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
+                                    apr_pool_t *p);
 
 /**
  * Copy a file into the cache, once, whoever asks at the same time; checked again in its new place.

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
@@ -32,6 +33,20 @@ static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config
 }
 
 const worker_source_t worker_source_cache = { "cache", find };
+
+apr_status_t worker_cache_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
+                                    apr_pool_t *p)
+{
+    char *name = apr_pstrcat(p, config->cache_dir, "/.new-XXXXXX", NULL);
+    int fd = mkostemp(name, O_CLOEXEC);
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "make a file in the cache");
+    }
+    (void)unlink(name);
+    *pfd = fd;
+    return APR_SUCCESS;
+}
 
 static apr_status_t make_directories(int *pfd, const retrace_config_t *config,
                                      const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
