@@ -5,7 +5,6 @@
 #include <apr_strings.h>
 #include <curl/curl.h>
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
@@ -28,8 +27,9 @@ struct worker_fetch_t {
 typedef struct transfer_t {
     CURL *curl;
     int fd;
-    int64_t left;    /* bytes that the file may still have */
-    int64_t ignored; /* bytes of all else */
+    int64_t max_bytes; /* of the file */
+    int64_t left;      /* bytes that the file may still have */
+    int64_t ignored;   /* bytes of all else */
     bool is_too_large;
     apr_status_t failure; /* of writing */
     char message[CURL_ERROR_SIZE];
@@ -53,13 +53,15 @@ static size_t take_body(char *data, size_t size, size_t count, void *baton)
 {
     transfer_t *transfer = baton;
     size_t length = size * count;
+    curl_off_t announced = -1;
     long status = 0;
 
     (void)curl_easy_getinfo(transfer->curl, CURLINFO_RESPONSE_CODE, &status);
     if (status != HTTP_OK) {
         return ignore(transfer, length);
     }
-    if ((int64_t)length > transfer->left) {
+    (void)curl_easy_getinfo(transfer->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced);
+    if ((int64_t)length > transfer->left || announced > transfer->max_bytes) {
         transfer->is_too_large = true;
         return 0;
     }
@@ -94,7 +96,6 @@ apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t
 /* The environment has no say: no proxy, no .netrc, no other protocols. */
 static void set_options(CURL *curl, transfer_t *transfer)
 {
-    curl_easy_reset(curl);
 #if CURL_AT_LEAST_VERSION(7, 85, 0)
     curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
 #else
@@ -117,13 +118,14 @@ static void set_options(CURL *curl, transfer_t *transfer)
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, transfer);
 }
 
-static apr_status_t judge(const transfer_t *transfer, CURLcode code, int64_t max_bytes, long status,
+static apr_status_t judge(const transfer_t *transfer, CURLcode code, long status,
                           retrace_error_t *err)
 {
     bool is_refusal = code == CURLE_WRITE_ERROR && status >= HTTP_REFUSALS;
 
-    if (transfer->is_too_large || code == CURLE_FILESIZE_EXCEEDED) {
-        return retrace_fail(err, APR_EINVAL, "the file has more than %ld bytes", (long)max_bytes);
+    if (transfer->is_too_large) {
+        return retrace_fail(err, APR_EINVAL, "the file has more than %ld bytes",
+                            (long)transfer->max_bytes);
     }
     if (transfer->failure != APR_SUCCESS) {
         return retrace_fail(err, transfer->failure, "write what the server sends");
@@ -147,7 +149,9 @@ static apr_status_t get_once(const char **plocation, const worker_fetch_t *fetch
                              const char *url, int64_t max_bytes, int64_t time_ms,
                              retrace_error_t *err, apr_pool_t *p)
 {
-    transfer_t transfer = { .curl = fetch->curl, .fd = fd, .left = max_bytes };
+    transfer_t transfer = {
+        .curl = fetch->curl, .fd = fd, .max_bytes = max_bytes, .left = max_bytes
+    };
     char *location = NULL;
     long status = 0;
     CURLcode code;
@@ -159,17 +163,17 @@ static apr_status_t get_once(const char **plocation, const worker_fetch_t *fetch
     set_options(fetch->curl, &transfer);
     curl_easy_setopt(fetch->curl, CURLOPT_URL, url);
     curl_easy_setopt(fetch->curl, CURLOPT_TIMEOUT_MS, (long)time_ms);
-    curl_easy_setopt(fetch->curl, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)max_bytes);
     code = curl_easy_perform(fetch->curl);
     (void)curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(fetch->curl, CURLINFO_REDIRECT_URL, &location);
-    rv = judge(&transfer, code, max_bytes, status, err);
+    rv = judge(&transfer, code, status, err);
     if (rv == APR_SUCCESS && status != HTTP_OK && location == NULL) {
-        return retrace_fail(err, APR_EINVAL, "the server answers with %ld", status);
+        rv = retrace_fail(err, APR_EINVAL, "the server answers with %ld", status);
     }
     if (rv == APR_SUCCESS) {
         *plocation = status != HTTP_OK ? apr_pstrdup(p, location) : NULL;
     }
+    curl_easy_reset(fetch->curl); /* it must forget the transfer; connections stay */
     return rv;
 }
 
@@ -205,8 +209,8 @@ static bool is_host_of(const apr_array_header_t *servers, const char *host, apr_
     return false;
 }
 
-static bool may_follow(const apr_array_header_t *servers, const char *from, const char *to,
-                       apr_pool_t *p)
+bool worker_fetch_may_follow(const apr_array_header_t *servers, const char *from, const char *to,
+                             apr_pool_t *p)
 {
     const char *before = part_of(from, CURLUPART_SCHEME, p);
     const char *scheme = part_of(to, CURLUPART_SCHEME, p);
@@ -239,7 +243,7 @@ apr_status_t worker_fetch_get(worker_fetch_t *fetch, int fd, const char *url, in
         if (rv != APR_SUCCESS || location == NULL) {
             return rv;
         }
-        if (!may_follow(fetch->servers, url, location, p)) {
+        if (!worker_fetch_may_follow(fetch->servers, url, location, p)) {
             return retrace_fail(err, APR_EINVAL, "the server redirects to %s, which is not allowed",
                                 location);
         }

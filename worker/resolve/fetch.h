@@ -6,6 +6,7 @@
 
 #include <apr_pools.h>
 #include <apr_tables.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/error.h"
@@ -39,5 +40,12 @@ apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t
  */
 apr_status_t worker_fetch_get(worker_fetch_t *fetch, int fd, const char *url, int64_t max_bytes,
                               int64_t time_ms, retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Is a redirect followed? Only to http and https, not from https to http, and only to the host of
+ * one of the servers. Pure.
+ */
+bool worker_fetch_may_follow(const apr_array_header_t *servers, const char *from, const char *to,
+                             apr_pool_t *p);
 
 #endif
