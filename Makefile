@@ -47,7 +47,7 @@ ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,
 
 LIB_SRC     := $(wildcard lib/*.c)
 LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
-WORKER_SRC  := $(filter-out worker/main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
+WORKER_SRC  := $(filter-out worker/main.c worker/index_main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
 TASK_SRC    := $(filter-out helpers/task/main.c,$(wildcard helpers/task/*.c))
@@ -58,14 +58,15 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
-WORKER_LIBS := -lseccomp -ljansson -lcurl
+WORKER_LIBS := -larchive -lrpm -lrpmio -lseccomp -lsqlite3 -ljansson -lcurl
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive
 MODULE_LIBS := -ljansson
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
-            $(B)/retrace-server-worker $(B)/retrace-server-config $(B)/retrace-task-edit \
+            $(B)/retrace-server-worker $(B)/retrace-server-index $(B)/retrace-server-config \
+            $(B)/retrace-task-edit \
             $(B)/retrace-server-task
 
 .PHONY: all lib module helpers worker help
@@ -74,7 +75,7 @@ all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 lib: $(B)/libretrace.a
 module: $(B)/mod_retrace.so
 helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task
-worker: $(B)/retrace-server-worker $(B)/retrace-ingest
+worker: $(B)/retrace-server-worker $(B)/retrace-server-index $(B)/retrace-ingest
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -105,7 +106,8 @@ POLICY_PROGRAMS ?= $(LIBEXECDIR)
 
 PATH_DEFINES := -DRETRACE_CONFIG_PATH='"$(CONFIG)"'  -DRETRACE_SPOOLDIR='"$(SPOOLDIR)"' -DRETRACE_CACHEDIR='"$(CACHEDIR)"' \
                 -DRETRACE_LIBEXECDIR='"$(LIBEXECDIR)"'
-$(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o $(B)/mod_retrace/directives.o: CPPFLAGS += $(PATH_DEFINES)
+$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/helpers/retrace-server-config.o \
+$(B)/mod_retrace/directives.o: CPPFLAGS += $(PATH_DEFINES)
 
 # The setuid helper: libc only, and a policy that is fixed when it is linked.
 HELPER_OBJ := $(B)/helpers/retrace-helper.o $(call obj,$(LIBC_ONLY))
@@ -118,7 +120,7 @@ VALUES := $(CONFIG) $(SPOOLDIR) $(CACHEDIR) $(LIBEXECDIR) $(POLICY_CONFIG) $(POL
 $(B)/values: force
 	@mkdir -p $(@D)
 	@echo '$(VALUES)' | cmp -s - $@ || echo '$(VALUES)' > $@
-$(B)/lib/config.o $(B)/worker/main.o $(B)/helpers/retrace-server-config.o \
+$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/helpers/retrace-server-config.o \
 $(B)/mod_retrace/directives.o: $(B)/values
 
 $(B)/helper_policy.c: $(B)/values
@@ -136,6 +138,9 @@ $(B)/retrace-ingest: $(B)/worker/ingest/main.o $(B)/libingest.a $(B)/libretrace.
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(INGEST_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
+$(B)/retrace-server-index: $(B)/worker/index_main.o $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace.a
@@ -291,10 +296,11 @@ endef
 install: all ## put everything in its place below DESTDIR
 	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(HTTPD_MODULES) $(DESTDIR)$(PREFIX)/bin \
 	    $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(MANDIR)/man1 $(DESTDIR)$(MANDIR)/man5 \
-	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR)
+	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(DATADIR)/gpg
 	$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 0644 $(B)/mod_retrace.so $(DESTDIR)$(HTTPD_MODULES)
 	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-worker $(DESTDIR)$(PREFIX)/bin/retrace-server-worker
+	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-index $(DESTDIR)$(PREFIX)/sbin/retrace-server-index
 	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-config $(DESTDIR)$(PREFIX)/sbin/retrace-server-config
 	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-task $(DESTDIR)$(PREFIX)/bin/retrace-server-task
 	$(INSTALL) -m 0644 helpers/task/retrace-server-task.bash $(DESTDIR)$(COMPLETIONDIR)/retrace-server-task
@@ -313,7 +319,7 @@ install: all ## put everything in its place below DESTDIR
 # What is there for the admin to decide stays.
 UNINSTALL = $(addprefix $(LIBEXECDIR)/,$(notdir $(PROGRAMS))) $(HTTPD_MODULES)/mod_retrace.so \
     $(addprefix $(PREFIX)/bin/,retrace-server-worker retrace-server-task) \
-    $(PREFIX)/sbin/retrace-server-config $(COMPLETIONDIR)/retrace-server-task \
+    $(addprefix $(PREFIX)/sbin/,retrace-server-config retrace-server-index) $(COMPLETIONDIR)/retrace-server-task \
     $(foreach page,$(MAN),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
     $(addprefix $(UNITDIR)/retrace-dispatch.,service path) \
     $(TMPFILESDIR)/retrace-server.conf $(SYSUSERSDIR)/retrace-server.conf
@@ -325,7 +331,7 @@ uninstall: ## remove what install has put there, but not what is the admin's
 	@echo "Left: $(CONFIG) $(HTTPD_CONFDIR)/retrace.conf (and *.new) $(SPOOLDIR) $(CACHEDIR), the user $(OWNER)."
 
 # --- Upkeep ------------------------------------------------------------------------------------------
-SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
+SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c worker/index_main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
            helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
 bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness

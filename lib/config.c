@@ -73,6 +73,8 @@ static const option_t options[] = {
     { "RetraceEnvironment", KIND_CHOICE, FIELD(environment), "extract", 0, 0, environment_words },
     { "Dispatcher", KIND_CHOICE, FIELD(dispatcher), "helper", 0, 0, dispatcher_words },
     { "RepoDir", KIND_PATH, FIELD(repo_dir), "/var/cache/retrace-server", 0, 0, NULL },
+    { "RequireGPGCheck", KIND_BOOL, FIELD(require_gpg_check), "1", 0, 0, NULL },
+    { "GPGKeyDir", KIND_PATH, FIELD(gpg_key_dir), "/usr/share/retrace-server/gpg", 0, 0, NULL },
     { "DebuginfodURLs", KIND_URLS, FIELD(debuginfod_urls), "", 0, 0, NULL },
     { "DebuginfodTimeout", KIND_NUMBER, FIELD(debuginfod_timeout_s), "120", 1, 3600, NULL },
     { "DebuginfodMaxSize", KIND_NUMBER, FIELD(debuginfod_max_mb), "2048", 1, MAX_MB, NULL },

@@ -50,6 +50,7 @@ typedef struct retrace_config_t {
     const char *host_debug_dir;
     const char *cgroup_path; /* "" = this process's own group */
     const char *repo_dir;
+    const char *gpg_key_dir;
     const char *db_file;         /* a name in save_dir */
     const char *external_dirs;   /* absolute paths, separated by ':'; "" = none */
     const char *debuginfod_urls; /* separated by blanks (RETRACE_CONFIG_BLANKS); "" = none */
@@ -70,6 +71,7 @@ typedef struct retrace_config_t {
     int64_t debuginfod_max_mb;
     int64_t debuginfod_miss_s; /* 0: not remembered */
     bool require_https;
+    bool require_gpg_check;
     bool allow_api_delete;
     bool allow_interactive;
     bool allow_task_manager;

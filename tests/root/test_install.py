@@ -16,7 +16,7 @@ from server import make_values  # noqa: E402
 LAYOUTS = {"debian": ("usr/lib/apache2/modules", "etc/apache2/conf-available"),
            "fedora": ("usr/lib64/httpd/modules", "etc/httpd/conf.d")}
 PROGRAMS = {"retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-server-config",
-            "retrace-server-task", "retrace-server-worker", "retrace-task-edit"}
+            "retrace-server-index", "retrace-server-task", "retrace-server-worker", "retrace-task-edit"}
 
 
 def install(destination, distro):
@@ -53,6 +53,7 @@ def test_everything_is_in_its_place(tmp_path, distro):
     assert (tmp_path / "usr/share/man/man8/retrace-helper.8").is_file()
     assert (tmp_path / "usr/share/man/man1/retrace-server-task.1").is_file()
     assert (tmp_path / "usr/share/bash-completion/completions/retrace-server-task").is_file()
+    assert facts(tmp_path / "usr/share/retrace-server/gpg") == ("0o755", "root", "root")
     for program in ("retrace-server-task", "retrace-server-worker"):
         assert (tmp_path / "usr/bin" / program).resolve() == (libexec / program).resolve()
 

@@ -267,6 +267,8 @@ static void an_empty_file_means_the_defaults(void **state)
     assert_int_equal(config->max_packed_mb, 50);
     assert_int_equal(config->task_password_length, 32);
     assert_true(config->require_https);
+    assert_true(config->require_gpg_check);
+    assert_string_equal(config->gpg_key_dir, "/usr/share/retrace-server/gpg");
     assert_int_equal(config->required_files, RETRACE_REQUIRED_S1_OR_S2);
     assert_int_equal(config->environment, RETRACE_ENVIRONMENT_EXTRACT);
     assert_int_equal(config->dispatcher, RETRACE_DISPATCHER_HELPER);
@@ -422,7 +424,7 @@ static void what_each_tells_is_read_again_as_the_same(void **state)
     assert_string_equal(first.text, second.text);
     assert_non_null(strstr(first.text, "SaveDir = /other\n"));
     assert_non_null(strstr(first.text, "RequiredFiles = core\n"));
-    assert_int_equal(first.count, 39);
+    assert_int_equal(first.count, 41);
 }
 
 static void each_without_settings_tells_the_defaults(void **state)

@@ -41,7 +41,8 @@ typedef struct worker_search_t {
     const worker_errand_t *errand;
     apr_hash_t *fetched; /* path in the cache → name of the source that has put it there just now */
     const char *servers; /* whom the source has asked for the present file; NULL: only itself */
-    struct worker_debuginfod_t *debuginfod; /* source_debuginfod.c; NULL: not asked yet */
+    struct worker_debuginfod_t *debuginfod;     /* source_debuginfod.c; NULL: not asked yet */
+    struct worker_repositories_t *repositories; /* source_repo.c; NULL: not opened yet */
 } worker_search_t;
 
 /** What is looked for. */
@@ -80,6 +81,7 @@ typedef struct worker_source_t {
 extern const worker_source_t worker_source_cache;
 extern const worker_source_t worker_source_host;
 extern const worker_source_t worker_source_debuginfod;
+extern const worker_source_t worker_source_repo;
 
 /**
  * Is this file what is wanted? Reads it (elf_file.h) and compares build-id and kind.

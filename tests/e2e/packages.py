@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program with threads and a plugin, packaged as Fedora does: two versions, each with packages of
+debug information that share a dwz file, signed with keys made here. Debian's rpmbuild makes no
+-debuginfo packages, so that they are laid out by hand."""
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import crash
+
+ARCH = platform.machine()
+RELEASE = f"fedora-36-{ARCH}"
+PACKAGES = ("will-crash", "will-crash-plugin", "will-crash-debuginfo",
+            "will-crash-plugin-debuginfo")
+
+PROGRAM = """#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+struct job { int number; const char *name; };
+typedef int (*boom_fn)(const struct job *job, int depth);
+static void *idle(void *data) { pthread_barrier_wait(data); for (;;) { pause(); } return NULL; }
+static int load_and_run(const char *path, const struct job *job)
+{
+    void *plugin = dlopen(path, RTLD_NOW);
+    boom_fn boom = plugin ? (boom_fn)dlsym(plugin, "boom") : NULL;
+    int depth = 3 + VERSION;
+    return boom ? boom(job, depth) : 1;
+}
+int main(int argc, char *argv[])
+{
+    struct job job = { 40 + VERSION, "the job" };
+    pthread_t threads[3];
+    pthread_barrier_t all;
+    pthread_barrier_init(&all, NULL, 4);
+    for (int i = 0; i < 3; i++) { pthread_create(&threads[i], NULL, idle, &all); }
+    pthread_barrier_wait(&all);
+    return argc > 1 ? load_and_run(argv[1], &job) : 0;
+}
+"""
+PLUGIN = """#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+struct job { int number; const char *name; };
+static int fall_VERSION(const struct job *job, int left)
+{
+    int step = left * 10;
+    if (left == 0) { return *(volatile int *)(long)step; }
+    return fall_VERSION(job, left - 1) + job->number;
+}
+int boom(const struct job *job, int depth) { return fall_VERSION(job, depth) + 1; }
+"""
+SPEC = """%define debug_package %{{nil}}
+%define _build_id_links none
+%define __os_install_post %{{nil}}
+%define _binary_payload {payload}
+Name: will-crash
+Version: {version}
+Release: 1.fc36
+Summary: A program that crashes
+License: Apache-2.0
+AutoReqProv: no
+%description
+It crashes.
+{packages}
+%files
+{main}
+"""
+SUBPACKAGE = """%package -n {name}
+Summary: Part of it
+%description -n {name}
+Part of it.
+%files -n {name}
+{files}
+"""
+
+
+class Keys:
+    """Keys that packages are signed with, in a keyring of their own."""
+
+    def __init__(self, place):
+        self.home = Path(place)
+        self.home.mkdir(mode=0o700)
+        self.environment = {**os.environ, "GNUPGHOME": str(self.home)}
+
+    def _gpg(self, *arguments):
+        return subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *arguments],
+                              env=self.environment, check=True, capture_output=True).stdout
+
+    def make(self, name):
+        """Returns the armored public key."""
+        self._gpg("--quick-generate-key", f"{name}@example.com", "rsa2048", "sign", "never")
+        return self._gpg("--armor", "--export", f"{name}@example.com")
+
+    def sign(self, name, *files):
+        """rpmsign ends with 0 even where gpg could not be run, and leaves files unsigned."""
+        subprocess.run(["rpmsign", "--addsign", "--define", "__gpg /usr/bin/gpg", "--define",
+                        f"_gpg_path {self.home}", "--define", f"_gpg_name {name}@example.com",
+                        *files], env=self.environment, check=True, capture_output=True)
+        for file in files:
+            shown = subprocess.run(["rpm", "-qp", "--nosignature", "--qf", "%{RSAHEADER:pgpsig}",
+                                    file], check=True, capture_output=True, text=True).stdout
+            assert "Key ID" in shown, f"{file} is not signed: {shown}"
+
+    def close(self):
+        subprocess.run(["gpgconf", "--kill", "all"], env=self.environment, check=False)
+
+
+class Build:
+    """One version of the program: its files below `root`, and its packages."""
+
+    def __init__(self, place, version):
+        self.place, self.version = Path(place), version
+        self.root = self.place / "root"
+        self.program = self.root / "usr/bin/will_crash"
+        self.plugin = self.root / "usr/lib64/plugin-boom.so"
+        self.ids = {}
+        for directory in (self.program.parent, self.plugin.parent):
+            directory.mkdir(parents=True)
+        self._compile(PROGRAM, self.program, "-pthread")
+        self._compile(PLUGIN, self.plugin, "-shared", "-fPIC")
+        self.core = crash.core_of(self.program, self.plugin)
+        self.debug = [self._split(file) for file in (self.program, self.plugin)]
+        self.dwz = self._share()
+        self.packages = self.package()
+
+    def _compile(self, source, target, *how):
+        file = self.place / f"{target.stem}.c"
+        file.write_text(source.replace("VERSION", self.version.replace("1.", "")), encoding="ascii")
+        subprocess.run(["cc", "-g", "-O0", "-Wl,--build-id", *how, "-o", target, file], check=True)
+        self.ids[target.name] = crash.build_id(target)
+
+    def _split(self, file):
+        debug = self.root / "usr/lib/debug" / f"{file.relative_to(self.root)}.debug"
+        debug.parent.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["objcopy", "--only-keep-debug", file, debug], check=True)
+        subprocess.run(["strip", "--strip-all", file], check=True)
+        build_id = self.ids[file.name]
+        self._link(f"usr/lib/.build-id/{build_id[:2]}/{build_id[2:]}", file)
+        self._link(f"usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug", debug)
+        return debug
+
+    def _link(self, name, target):
+        link = self.root / name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(os.path.relpath(target, link.parent))
+
+    def _share(self):
+        """What both files of debug information have in common goes into a third one."""
+        dwz = self.root / f"usr/lib/debug/.dwz/will-crash-{self.version}-1.fc36.{ARCH}"
+        dwz.parent.mkdir()
+        subprocess.run(["dwz", "-m", dwz, "-r", *self.debug], check=True,
+                       capture_output=True)
+        altlink = subprocess.run(["readelf", "-p", ".gnu_debugaltlink", self.debug[1]],
+                                 check=True, capture_output=True).stdout
+        assert dwz.name.encode() in altlink
+        return dwz
+
+    def files(self, package):
+        """Paths of what a package holds."""
+        program, plugin = self.debug
+        own = {"will-crash": [self.program], "will-crash-plugin": [self.plugin],
+               "will-crash-debuginfo": [program, self.dwz],
+               "will-crash-plugin-debuginfo": [plugin]}[package]
+        links = [path for path in self.root.rglob("*")
+                 if path.is_symlink() and path.resolve() in own]
+        return "\n".join(f"/{path.relative_to(self.root)}" for path in own + links)
+
+    def package(self, payload="w3.zstdio", name="top"):
+        top = self.place / name
+        top.mkdir()
+        parts = [SUBPACKAGE.format(name=part, files=self.files(part)) for part in PACKAGES[1:]]
+        spec = top / "will-crash.spec"
+        spec.write_text(SPEC.format(version=self.version, payload=payload,
+                                    packages="".join(parts), main=self.files("will-crash")),
+                        encoding="ascii")
+        buildroot = top / "buildroot"
+        shutil.copytree(self.root, buildroot, symlinks=True)
+        subprocess.run(["rpmbuild", "-bb", "--quiet", "--noclean", "--define", f"_topdir {top}",
+                        "--buildroot", buildroot, spec], check=True, capture_output=True)
+        return {name: top / "RPMS" / ARCH / f"{name}-{self.version}-1.fc36.{ARCH}.rpm"
+                for name in PACKAGES}
+
+    def members(self):
+        return {**crash.members_of(self.core, self.program),
+                "package": f"will-crash-{self.version}-1.fc36".encode()}
+
+
+def add_metadata(repository):
+    subprocess.run(["createrepo_c", "--quiet", repository], check=True, capture_output=True)

@@ -1,0 +1,429 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See repo.h. */
+#include "worker/resolve/repo.h"
+
+#include <apr_strings.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/fs.h"
+
+#define INDEX_DIR   "index"
+#define PACKAGES    "Packages"
+#define NAME_LENGTH 100  /* characters of a release's name */
+#define BATCH       1000 /* packages between two commits */
+#define SUFFIX      ".rpm"
+
+/* --- Which releases ------------------------------------------------------------------------ */
+
+bool worker_repo_is_name(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+    const char *dash = strchr(name, '-');
+
+    return name[0] != '.' && name[0] != '-' && strlen(name) <= NAME_LENGTH
+        && strspn(name, allowed) == strlen(name) && dash != NULL && strchr(dash + 1, '-') != NULL;
+}
+
+/* The architecture in a name of a release's directory, if that is of this release; else NULL. */
+static const char *arch_of(const char *name, const char *release)
+{
+    size_t length = strlen(release);
+    const char *arch = name + length + 1;
+
+    return strncmp(name, release, length) == 0 && name[length] == '-' && strchr(arch, '-') == NULL
+        ? arch
+        : NULL;
+}
+
+apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const char *release,
+                                       const char *arch, apr_pool_t *p)
+{
+    apr_array_header_t *first = apr_array_make(p, 4, sizeof(const char *));
+    apr_array_header_t *rest = apr_array_make(p, 4, sizeof(const char *));
+    int i;
+
+    for (i = 0; release != NULL && i < names->nelts; i++) {
+        const char *name = APR_ARRAY_IDX(names, i, const char *);
+        const char *its = arch_of(name, release);
+
+        if (its != NULL) {
+            APR_ARRAY_PUSH(arch != NULL && strcmp(its, arch) == 0 ? first : rest, const char *) =
+                name;
+        }
+    }
+    apr_array_cat(first, rest);
+    return first->nelts > 0 ? first : apr_array_copy(p, names);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strverscmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+typedef struct listing_t {
+    apr_array_header_t *names;
+    int fd;
+    apr_pool_t *pool;
+} listing_t;
+
+static bool take_release(void *baton, const char *name)
+{
+    listing_t *listing = baton;
+
+    if (worker_repo_is_name(name)
+        && faccessat(listing->fd, apr_pstrcat(listing->pool, name, "/repodata", NULL), F_OK, 0)
+            == 0) {
+        APR_ARRAY_PUSH(listing->names, const char *) = apr_pstrdup(listing->pool, name);
+    }
+    return listing->names->nelts < WORKER_REPO_MAX;
+}
+
+apr_array_header_t *worker_repo_names(const retrace_config_t *config, apr_pool_t *p)
+{
+    listing_t listing = { apr_array_make(p, 8, sizeof(const char *)), -1, p };
+
+    listing.fd = open(config->repo_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (listing.fd >= 0) {
+        (void)retrace_fs_each(listing.fd, take_release, &listing, NULL);
+        (void)close(listing.fd);
+    }
+    qsort(listing.names->elts, (size_t)listing.names->nelts, sizeof(const char *), compare_names);
+    return listing.names;
+}
+
+/* --- Its packages -------------------------------------------------------------------------- */
+
+static int64_t microseconds(const struct stat *info)
+{
+    return (int64_t)info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
+}
+
+apr_status_t worker_repo_open_package(int *pfd, worker_index_entry_t *entry,
+                                      const worker_repo_t *repo, const char *file,
+                                      retrace_error_t *err)
+{
+    struct stat info;
+    int fd = openat(repo->fd, file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "it cannot be opened");
+    }
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        (void)close(fd);
+        return retrace_fail(err, APR_EINVAL, "it is not a regular file");
+    }
+    entry->file = file;
+    entry->size = info.st_size;
+    entry->mtime_us = microseconds(&info);
+    entry->refusal = NULL;
+    *pfd = fd;
+    return APR_SUCCESS;
+}
+
+typedef struct scan_t {
+    const worker_repo_t *repo;
+    const char *prefix;           /* of the directory that is read: "", "Packages/", … */
+    apr_array_header_t *files;    /* of const char * */
+    apr_array_header_t *children; /* names that are no packages */
+    apr_pool_t *pool;
+} scan_t;
+
+static bool take_entry(void *baton, const char *name)
+{
+    scan_t *scan = baton;
+    size_t length = strlen(name);
+    bool is_package = length > strlen(SUFFIX) && name[0] != '.'
+        && strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
+
+    if (name[0] != '.') {
+        APR_ARRAY_PUSH(is_package ? scan->files : scan->children, const char *) =
+            apr_pstrcat(scan->pool, scan->prefix, name, NULL);
+    }
+    return scan->files->nelts < WORKER_REPO_MAX_PACKAGES;
+}
+
+/* @return false when it is no directory */
+static bool scan_directory(scan_t *scan, const char *path)
+{
+    int fd = openat(scan->repo->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) {
+        return false;
+    }
+    scan->prefix = strcmp(path, ".") == 0 ? "" : apr_pstrcat(scan->pool, path, "/", NULL);
+    (void)retrace_fs_each(fd, take_entry, scan, NULL);
+    (void)close(fd);
+    return true;
+}
+
+static const char *stamp_of(const worker_repo_t *repo, const char *path, apr_pool_t *p)
+{
+    struct stat info;
+
+    if (fstatat(repo->fd, path, &info, 0) != 0) {
+        return "";
+    }
+    return apr_psprintf(p, "%s %" APR_INT64_T_FMT "\n", path, (apr_int64_t)microseconds(&info));
+}
+
+/* Directories that may hold packages: the stamp has their times. */
+static apr_array_header_t *directories_of(const worker_repo_t *repo, apr_pool_t *p)
+{
+    scan_t scan = { repo, "", apr_array_make(p, 8, sizeof(const char *)),
+                    apr_array_make(p, 8, sizeof(const char *)), p };
+    apr_array_header_t *directories = apr_array_make(p, 8, sizeof(const char *));
+    int i;
+
+    APR_ARRAY_PUSH(directories, const char *) = ".";
+    if (scan_directory(&scan, PACKAGES)) {
+        APR_ARRAY_PUSH(directories, const char *) = PACKAGES;
+    }
+    qsort(scan.children->elts, (size_t)scan.children->nelts, sizeof(const char *), compare_names);
+    for (i = 0; i < scan.children->nelts; i++) {
+        APR_ARRAY_PUSH(directories, const char *) = APR_ARRAY_IDX(scan.children, i, const char *);
+    }
+    return directories;
+}
+
+static const char *trust_line(const worker_repo_t *repo, apr_pool_t *p)
+{
+    return apr_pstrcat(p, worker_rpm_trust(repo->rpm, p), "\n", NULL);
+}
+
+static const char *make_stamp(const worker_repo_t *repo, const apr_array_header_t *directories,
+                              apr_pool_t *p)
+{
+    apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
+    int i;
+
+    APR_ARRAY_PUSH(parts, const char *) = trust_line(repo, p);
+    APR_ARRAY_PUSH(parts, const char *) = stamp_of(repo, "repodata", p);
+    APR_ARRAY_PUSH(parts, const char *) = stamp_of(repo, "repodata/repomd.xml", p);
+    for (i = 0; i < directories->nelts; i++) {
+        APR_ARRAY_PUSH(parts, const char *) =
+            stamp_of(repo, APR_ARRAY_IDX(directories, i, const char *), p);
+    }
+    return apr_array_pstrcat(p, parts, '\0');
+}
+
+static apr_array_header_t *packages_of(const worker_repo_t *repo,
+                                       const apr_array_header_t *directories, apr_pool_t *p)
+{
+    scan_t scan = { repo, "", apr_array_make(p, 64, sizeof(const char *)),
+                    apr_array_make(p, 8, sizeof(const char *)), p };
+    int i;
+
+    for (i = 0; i < directories->nelts; i++) {
+        (void)scan_directory(&scan, APR_ARRAY_IDX(directories, i, const char *));
+    }
+    return scan.files;
+}
+
+/* --- Its index ----------------------------------------------------------------------------- */
+
+static apr_status_t read_package(const worker_repo_t *repo, const char *file,
+                                 const worker_index_entry_t *known, retrace_error_t *err,
+                                 apr_pool_t *scratch)
+{
+    worker_package_t *package = NULL;
+    worker_index_entry_t entry = { .file = file };
+    retrace_error_t why;
+    apr_status_t rv;
+    int fd = -1;
+
+    rv = worker_repo_open_package(&fd, &entry, repo, file, &why);
+    if (rv == APR_SUCCESS && known != NULL && known->size == entry.size
+        && known->mtime_us == entry.mtime_us) {
+        (void)close(fd);
+        return APR_SUCCESS;
+    }
+    if (rv == APR_SUCCESS) {
+        rv = worker_rpm_read(&package, repo->rpm, apr_psprintf(scratch, "/proc/self/fd/%d", fd),
+                             &why, scratch);
+        (void)close(fd);
+    }
+    if (rv != APR_SUCCESS) {
+        entry.refusal = why.text;
+    }
+    return worker_index_put(repo->index, &entry, package, err);
+}
+
+static apr_status_t remove_gone(const worker_repo_t *repo, apr_hash_t *entries,
+                                retrace_error_t *err)
+{
+    apr_hash_index_t *at;
+    apr_status_t rv = APR_SUCCESS;
+
+    for (at = apr_hash_first(NULL, entries); at != NULL && rv == APR_SUCCESS;
+         at = apr_hash_next(at)) {
+        rv = worker_index_remove(repo->index, apr_hash_this_key(at), err);
+    }
+    return rv;
+}
+
+/* Whoever is killed on the way has not worked in vain. */
+static apr_status_t commit_batch(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_status_t rv = worker_index_commit(repo->index, trust_line(repo, p), err);
+
+    return rv == APR_SUCCESS ? worker_index_begin(repo->index, err) : rv;
+}
+
+/* @param entries  what is known; in the end what is no longer there */
+static apr_status_t fill(const worker_repo_t *repo, const apr_array_header_t *files,
+                         apr_hash_t *entries, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_pool_t *scratch = NULL;
+    apr_status_t rv = apr_pool_create(&scratch, p);
+    int i;
+
+    for (i = 0; i < files->nelts && rv == APR_SUCCESS; i++) {
+        const char *file = APR_ARRAY_IDX(files, i, const char *);
+        const worker_index_entry_t *known = apr_hash_get(entries, file, APR_HASH_KEY_STRING);
+
+        rv = read_package(repo, file, known, err, scratch);
+        apr_hash_set(entries, file, APR_HASH_KEY_STRING, NULL);
+        if (rv == APR_SUCCESS && i % BATCH == BATCH - 1) {
+            rv = commit_batch(repo, err, scratch);
+        }
+        apr_pool_clear(scratch);
+    }
+    return rv == APR_SUCCESS ? remove_gone(repo, entries, err) : rv;
+}
+
+/* With other keys than before every package is looked at again. */
+static apr_status_t drop_old_trust(const worker_repo_t *repo, const char *stamp,
+                                   retrace_error_t *err, apr_pool_t *p)
+{
+    const char *trust = trust_line(repo, p);
+
+    return strncmp(stamp, trust, strlen(trust)) == 0 ? APR_SUCCESS
+                                                     : worker_index_clear(repo->index, err);
+}
+
+static apr_status_t update(const worker_repo_t *repo, const apr_array_header_t *directories,
+                           const char *old_stamp, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_hash_t *entries = NULL;
+    apr_status_t rv = drop_old_trust(repo, old_stamp, err, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = worker_index_list(&entries, repo->index, err, p);
+    }
+    return rv == APR_SUCCESS ? fill(repo, packages_of(repo, directories, p), entries, err, p) : rv;
+}
+
+static apr_status_t refresh(const worker_repo_t *repo, bool force, retrace_error_t *err,
+                            apr_pool_t *p)
+{
+    const apr_array_header_t *directories = directories_of(repo, p);
+    const char *stamp = make_stamp(repo, directories, p);
+    const char *old = "";
+    apr_status_t rv = worker_index_stamp(&old, repo->index, err, p);
+
+    if (rv != APR_SUCCESS || (!force && strcmp(stamp, old) == 0)) {
+        return rv;
+    }
+    rv = worker_index_begin(repo->index, err);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = update(repo, directories, old, err, p);
+    if (rv == APR_SUCCESS) {
+        rv = worker_index_commit(repo->index, stamp, err);
+    }
+    if (rv != APR_SUCCESS) {
+        worker_index_rollback(repo->index);
+    }
+    return rv;
+}
+
+/* --- Opening ------------------------------------------------------------------------------- */
+
+static apr_status_t close_descriptors(void *data)
+{
+    worker_repo_t *repo = data;
+
+    if (repo->fd >= 0) {
+        (void)close(repo->fd);
+    }
+    if (repo->locks >= 0) {
+        (void)close(repo->locks);
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_directories(worker_repo_t *repo, const retrace_config_t *config,
+                                     retrace_error_t *err)
+{
+    int cache = -1;
+    apr_status_t rv;
+
+    repo->fd = open(repo->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (repo->fd < 0) {
+        return retrace_fail(err, errno, "open %s", repo->directory);
+    }
+    rv = retrace_fs_open_dir(&cache, AT_FDCWD, config->cache_dir, err);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_make_dir(&repo->locks, cache, INDEX_DIR, 0750, err);
+        (void)close(cache);
+    }
+    return rv;
+}
+
+static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *config, bool force,
+                               retrace_error_t *err, apr_pool_t *p)
+{
+    apr_pool_t *scratch = NULL;
+    int lock = -1;
+    apr_status_t rv =
+        retrace_fs_lock(&lock, repo->locks, apr_pstrcat(p, repo->name, ".lock", NULL), true, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = worker_index_open(
+            &repo->index,
+            apr_pstrcat(p, config->cache_dir, "/" INDEX_DIR "/", repo->name, ".db", NULL), err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_pool_create(&scratch, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = refresh(repo, force, err, scratch);
+        apr_pool_destroy(scratch);
+    }
+    if (lock >= 0) {
+        (void)close(lock);
+    }
+    return rv;
+}
+
+apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
+                              const char *name, bool force, retrace_error_t *err, apr_pool_t *p)
+{
+    worker_repo_t *repo = apr_pcalloc(p, sizeof(*repo));
+    apr_status_t rv;
+
+    repo->name = apr_pstrdup(p, name);
+    repo->directory = apr_pstrcat(p, config->repo_dir, "/", name, NULL);
+    repo->fd = -1;
+    repo->locks = -1;
+    apr_pool_cleanup_register(p, repo, close_descriptors, apr_pool_cleanup_null);
+    rv = open_directories(repo, config, err);
+    if (rv == APR_SUCCESS) {
+        rv = worker_rpm_open(&repo->rpm, config, name, err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = open_index(repo, config, force, err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        *prepo = repo;
+    }
+    return rv;
+}

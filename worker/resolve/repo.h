@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Repositories of packages: directories `<distribution>-<version>-<architecture>` below RepoDir that
+ * have `repodata/`, with packages in them, in `Packages/` or in `Packages/<letter>/`. Each has an
+ * index (repo_index.h), which is brought up to date by whoever needs it. */
+#ifndef RETRACE_WORKER_REPO_H
+#define RETRACE_WORKER_REPO_H
+
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "worker/resolve/repo_index.h"
+#include "worker/resolve/rpm_reader.h"
+
+#define WORKER_REPO_MAX          64     /* releases that are looked at */
+#define WORKER_REPO_MAX_PACKAGES 500000 /* of one release */
+
+typedef struct worker_repo_t {
+    const char *name;      /* fedora-36-x86_64 */
+    const char *directory; /* absolute */
+    int fd;                /* the same, open */
+    int locks;             /* directory for lock files, open */
+    worker_rpm_t *rpm;
+    worker_index_t *index;
+} worker_repo_t;
+
+/**
+ * Choose the releases to look at, in their order: those of the crash's release, its own architecture
+ * first; all when there is none of it. Pure but for memory.
+ * @param names    of const char *
+ * @param release  as lib/release.h says; NULL or "-" when unknown
+ * @return of const char *, in p
+ */
+apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const char *release,
+                                       const char *arch, apr_pool_t *p);
+
+/** The releases below RepoDir, in the order of their names; of const char *, in p. */
+apr_array_header_t *worker_repo_names(const retrace_config_t *config, apr_pool_t *p);
+
+/** Is this the name of a release's directory? */
+bool worker_repo_is_name(const char *name);
+
+/**
+ * Open a repository, with its index up to date. While another process makes the index, it waits.
+ * @param prepo  in p; closed with it
+ * @param force  look at every package's size and time, not at those of directories only
+ * @return APR_ENOENT  there is no such repository, or no keys for it
+ */
+apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
+                              const char *name, bool force, retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Open a package of a repository.
+ * @param pfd  close-on-exec; the caller closes it
+ */
+apr_status_t worker_repo_open_package(int *pfd, worker_index_entry_t *entry,
+                                      const worker_repo_t *repo, const char *file,
+                                      retrace_error_t *err);
+
+#endif

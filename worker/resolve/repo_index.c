@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See repo_index.h. */
+#include "worker/resolve/repo_index.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <sqlite3.h>
+#include <string.h>
+#include <unistd.h>
+
+#define VERSION 1
+#define BUSY_MS 60000 /* a commit of another worker takes a few of them */
+
+struct worker_index_t {
+    sqlite3 *handle;
+    const char *path;
+};
+
+/* `key` is a build-id, or the name of a dwz file: of those the header tells no build-id. */
+static const char schema[] =
+    "PRAGMA user_version = 1;"
+    "CREATE TABLE meta (stamp TEXT NOT NULL);"
+    "CREATE TABLE package (id INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, size INTEGER NOT "
+    "NULL,"
+    " mtime_us INTEGER NOT NULL, refusal TEXT, name TEXT, epoch TEXT, version TEXT, release TEXT,"
+    " arch TEXT);"
+    "CREATE TABLE file (key TEXT NOT NULL, kind INTEGER NOT NULL, package INTEGER NOT NULL,"
+    " path TEXT NOT NULL, PRIMARY KEY (key, kind, package, path)) WITHOUT ROWID;"
+    "CREATE INDEX file_package ON file (package);"
+    "INSERT INTO meta VALUES ('');";
+
+static apr_status_t fail(const worker_index_t *index, retrace_error_t *err)
+{
+    return retrace_fail(err, APR_EGENERAL, "%s: %s", index->path, sqlite3_errmsg(index->handle));
+}
+
+static apr_status_t run(worker_index_t *index, const char *statements, retrace_error_t *err)
+{
+    return sqlite3_exec(index->handle, statements, NULL, NULL, NULL) == SQLITE_OK
+        ? APR_SUCCESS
+        : fail(index, err);
+}
+
+/* --- Statements ---------------------------------------------------------------------------- */
+
+typedef struct value_t {
+    const char *text; /* NULL: the number counts, unless it is null */
+    int64_t number;
+    bool is_null;
+} value_t;
+
+static value_t text_of(const char *text)
+{
+    return (value_t){ .text = text, .is_null = text == NULL };
+}
+
+static value_t number_of(int64_t number)
+{
+    return (value_t){ .number = number };
+}
+
+static int bind_value(sqlite3_stmt *statement, int at, const value_t *value)
+{
+    if (value->is_null) {
+        return sqlite3_bind_null(statement, at);
+    }
+    return value->text != NULL ? sqlite3_bind_text(statement, at, value->text, -1, SQLITE_STATIC)
+                               : sqlite3_bind_int64(statement, at, value->number);
+}
+
+static apr_status_t prepare(sqlite3_stmt **pstatement, worker_index_t *index, const char *text,
+                            const value_t *values, int count, retrace_error_t *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc = sqlite3_prepare_v2(index->handle, text, -1, &statement, NULL);
+    int i;
+
+    for (i = 0; rc == SQLITE_OK && i < count; i++) {
+        rc = bind_value(statement, i + 1, &values[i]);
+    }
+    if (rc != SQLITE_OK) {
+        apr_status_t rv = fail(index, err);
+
+        (void)sqlite3_finalize(statement);
+        return rv;
+    }
+    *pstatement = statement;
+    return APR_SUCCESS;
+}
+
+static apr_status_t finish(worker_index_t *index, sqlite3_stmt *statement, int rc,
+                           retrace_error_t *err)
+{
+    apr_status_t rv = rc == SQLITE_DONE ? APR_SUCCESS : fail(index, err);
+
+    (void)sqlite3_finalize(statement);
+    return rv;
+}
+
+static apr_status_t change(worker_index_t *index, const char *text, const value_t *values,
+                           int count, retrace_error_t *err)
+{
+    sqlite3_stmt *statement = NULL;
+    apr_status_t rv = prepare(&statement, index, text, values, count, err);
+
+    return rv == APR_SUCCESS ? finish(index, statement, sqlite3_step(statement), err) : rv;
+}
+
+static const char *column(sqlite3_stmt *statement, int at, apr_pool_t *p)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, at);
+
+    return text != NULL ? apr_pstrdup(p, text) : NULL;
+}
+
+static const char *column_or_empty(sqlite3_stmt *statement, int at, apr_pool_t *p)
+{
+    const char *text = column(statement, at, p);
+
+    return text != NULL ? text : "";
+}
+
+/* --- Opening ------------------------------------------------------------------------------- */
+
+static apr_status_t close_index(void *data)
+{
+    worker_index_t *index = data;
+
+    (void)sqlite3_close(index->handle);
+    index->handle = NULL;
+    return APR_SUCCESS;
+}
+
+static int version_of(worker_index_t *index)
+{
+    sqlite3_stmt *statement = NULL;
+    int version = -1;
+
+    if (prepare(&statement, index, "PRAGMA user_version", NULL, 0, NULL) == APR_SUCCESS) {
+        if (sqlite3_step(statement) == SQLITE_ROW) {
+            version = sqlite3_column_int(statement, 0);
+        }
+        (void)sqlite3_finalize(statement);
+    }
+    return version;
+}
+
+static apr_status_t make_schema(worker_index_t *index, retrace_error_t *err)
+{
+    apr_status_t rv = worker_index_begin(index, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = run(index, schema, err);
+    }
+    return rv == APR_SUCCESS ? run(index, "COMMIT", err) : rv;
+}
+
+static apr_status_t open_file(worker_index_t *index, retrace_error_t *err)
+{
+    const char *stamp = NULL;
+    apr_pool_t *scratch = NULL;
+    apr_status_t rv;
+
+    if (sqlite3_open_v2(index->path, &index->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
+                        NULL)
+        != SQLITE_OK) {
+        return fail(index, err);
+    }
+    (void)sqlite3_busy_timeout(index->handle, BUSY_MS);
+    switch (version_of(index)) {
+    case 0:
+        return make_schema(index, err);
+    case VERSION:
+        rv = apr_pool_create(&scratch, NULL);
+        if (rv == APR_SUCCESS) {
+            rv = worker_index_stamp(&stamp, index, err, scratch);
+            apr_pool_destroy(scratch);
+        }
+        return rv;
+    default:
+        return retrace_fail(err, APR_EGENERAL, "%s is no index of this version", index->path);
+    }
+}
+
+apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrace_error_t *err,
+                               apr_pool_t *p)
+{
+    worker_index_t *index = apr_pcalloc(p, sizeof(*index));
+    apr_status_t rv;
+
+    index->path = apr_pstrdup(p, path);
+    apr_pool_cleanup_register(p, index, close_index, apr_pool_cleanup_null);
+    rv = open_file(index, err);
+    if (rv != APR_SUCCESS) {
+        (void)close_index(index);
+        (void)unlink(path);
+        (void)unlink(apr_pstrcat(p, path, "-journal", NULL));
+        rv = open_file(index, err);
+    }
+    if (rv == APR_SUCCESS) {
+        *pindex = index;
+    }
+    return rv;
+}
+
+apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retrace_error_t *err,
+                                apr_pool_t *p)
+{
+    sqlite3_stmt *statement = NULL;
+    apr_status_t rv = prepare(&statement, index, "SELECT stamp FROM meta", NULL, 0, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        *pstamp = column_or_empty(statement, 0, p);
+    }
+    else {
+        rv = fail(index, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rv;
+}
+
+/* --- Changes ------------------------------------------------------------------------------- */
+
+apr_status_t worker_index_begin(worker_index_t *index, retrace_error_t *err)
+{
+    return run(index, "BEGIN IMMEDIATE", err);
+}
+
+apr_status_t worker_index_commit(worker_index_t *index, const char *stamp, retrace_error_t *err)
+{
+    const value_t values[] = { text_of(stamp) };
+    apr_status_t rv = change(index, "UPDATE meta SET stamp = ?1", values, 1, err);
+
+    return rv == APR_SUCCESS ? run(index, "COMMIT", err) : rv;
+}
+
+void worker_index_rollback(worker_index_t *index)
+{
+    (void)run(index, "ROLLBACK", NULL);
+}
+
+apr_status_t worker_index_remove(worker_index_t *index, const char *file, retrace_error_t *err)
+{
+    const value_t values[] = { text_of(file) };
+    apr_status_t rv =
+        change(index, "DELETE FROM file WHERE package = (SELECT id FROM package WHERE file = ?1)",
+               values, 1, err);
+
+    return rv == APR_SUCCESS ? change(index, "DELETE FROM package WHERE file = ?1", values, 1, err)
+                             : rv;
+}
+
+apr_status_t worker_index_clear(worker_index_t *index, retrace_error_t *err)
+{
+    return run(index, "DELETE FROM file; DELETE FROM package", err);
+}
+
+static apr_status_t put_files(worker_index_t *index, const worker_package_t *package,
+                              retrace_error_t *err)
+{
+    int64_t id = sqlite3_last_insert_rowid(index->handle);
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < package->files->nelts && rv == APR_SUCCESS; i++) {
+        const worker_package_file_t *file =
+            &APR_ARRAY_IDX(package->files, i, worker_package_file_t);
+        const value_t values[] = { text_of(file->key), number_of((int64_t)file->kind),
+                                   number_of(id), text_of(file->path) };
+
+        rv = change(index, "INSERT OR IGNORE INTO file VALUES (?1, ?2, ?3, ?4)", values, 4, err);
+    }
+    return rv;
+}
+
+apr_status_t worker_index_put(worker_index_t *index, const worker_index_entry_t *entry,
+                              const worker_package_t *package, retrace_error_t *err)
+{
+    const value_t values[] = {
+        text_of(entry->file),
+        number_of(entry->size),
+        number_of(entry->mtime_us),
+        text_of(entry->refusal),
+        text_of(package != NULL ? package->name : NULL),
+        text_of(package != NULL ? package->epoch : NULL),
+        text_of(package != NULL ? package->version : NULL),
+        text_of(package != NULL ? package->release : NULL),
+        text_of(package != NULL ? package->arch : NULL),
+    };
+    apr_status_t rv = worker_index_remove(index, entry->file, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = change(index,
+                    "INSERT INTO package (file, size, mtime_us, refusal, name, epoch, version, "
+                    "release, arch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    values, (int)(sizeof(values) / sizeof(values[0])), err);
+    }
+    return rv == APR_SUCCESS && package != NULL ? put_files(index, package, err) : rv;
+}
+
+/* --- Questions ----------------------------------------------------------------------------- */
+
+#define ENTRY "SELECT file, size, mtime_us, refusal FROM package "
+
+static apr_status_t select_entries(apr_array_header_t **pentries, worker_index_t *index,
+                                   const char *text, const value_t *values, int count,
+                                   retrace_error_t *err, apr_pool_t *p)
+{
+    apr_array_header_t *entries = apr_array_make(p, 16, sizeof(worker_index_entry_t));
+    sqlite3_stmt *statement = NULL;
+    int rc;
+    apr_status_t rv = prepare(&statement, index, text, values, count, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        worker_index_entry_t *entry = apr_array_push(entries);
+
+        entry->file = column_or_empty(statement, 0, p);
+        entry->size = sqlite3_column_int64(statement, 1);
+        entry->mtime_us = sqlite3_column_int64(statement, 2);
+        entry->refusal = column(statement, 3, p);
+    }
+    rv = finish(index, statement, rc, err);
+    if (rv == APR_SUCCESS) {
+        *pentries = entries;
+    }
+    return rv;
+}
+
+apr_status_t worker_index_list(apr_hash_t **pentries, worker_index_t *index, retrace_error_t *err,
+                               apr_pool_t *p)
+{
+    apr_array_header_t *entries = NULL;
+    apr_status_t rv = select_entries(&entries, index, ENTRY, NULL, 0, err, p);
+    apr_hash_t *by_file = apr_hash_make(p);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < entries->nelts; i++) {
+        const worker_index_entry_t *entry = &APR_ARRAY_IDX(entries, i, worker_index_entry_t);
+
+        apr_hash_set(by_file, entry->file, APR_HASH_KEY_STRING, entry);
+    }
+    if (rv == APR_SUCCESS) {
+        *pentries = by_file;
+    }
+    return rv;
+}
+
+apr_status_t worker_index_refused(apr_array_header_t **prefused, worker_index_t *index, int max,
+                                  retrace_error_t *err, apr_pool_t *p)
+{
+    const value_t values[] = { number_of(max) };
+
+    return select_entries(prefused, index, ENTRY "WHERE refusal IS NOT NULL ORDER BY file LIMIT ?1",
+                          values, 1, err, p);
+}
+
+apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *index,
+                               worker_file_kind_t kind, const char *key, retrace_error_t *err,
+                               apr_pool_t *p)
+{
+    const value_t values[] = { text_of(key), number_of((int64_t)kind) };
+    sqlite3_stmt *statement = NULL;
+    int rc;
+    apr_status_t rv =
+        prepare(&statement, index,
+                "SELECT package.file, size, mtime_us, path, epoch, version, release FROM file JOIN "
+                "package ON package = id WHERE key = ?1 AND kind = ?2",
+                values, 2, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        worker_candidate_t *candidate = apr_array_push(candidates);
+
+        candidate->file = column_or_empty(statement, 0, p);
+        candidate->size = sqlite3_column_int64(statement, 1);
+        candidate->mtime_us = sqlite3_column_int64(statement, 2);
+        candidate->path = column_or_empty(statement, 3, p);
+        candidate->covers = 0;
+        candidate->epoch = column_or_empty(statement, 4, p);
+        candidate->version = column_or_empty(statement, 5, p);
+        candidate->release = column_or_empty(statement, 6, p);
+    }
+    return finish(index, statement, rc, err);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which package of a release has the files of a build-id: one SQLite database for each release,
+ * `CacheDir/index/<release>.db`. It can always be made again from the packages. */
+#ifndef RETRACE_WORKER_REPO_INDEX_H
+#define RETRACE_WORKER_REPO_INDEX_H
+
+#include <apr_hash.h>
+#include <apr_pools.h>
+#include <apr_tables.h>
+
+#include "lib/error.h"
+#include "worker/resolve/package.h"
+
+typedef struct worker_index_t worker_index_t;
+
+/** A package's file as the index knows it. */
+typedef struct worker_index_entry_t {
+    const char *file; /* below the release's directory */
+    int64_t size;
+    int64_t mtime_us;
+    const char *refusal; /* why the package is not used; NULL: it is */
+} worker_index_entry_t;
+
+/**
+ * Open an index, making it when it is not there. What is no index of this version, or damaged, is
+ * removed and made anew: hold the release's lock.
+ * @param pindex  in p, closed with it
+ */
+apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrace_error_t *err,
+                               apr_pool_t *p);
+
+/** What the last commit was told, in p; "" for a new index. */
+apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retrace_error_t *err,
+                                apr_pool_t *p);
+
+/** All changes between these two are made at once, or not at all. @param stamp  for the next one
+ * who asks whether the index is up to date */
+apr_status_t worker_index_begin(worker_index_t *index, retrace_error_t *err);
+apr_status_t worker_index_commit(worker_index_t *index, const char *stamp, retrace_error_t *err);
+void worker_index_rollback(worker_index_t *index);
+
+/** @param pentries  worker_index_entry_t by their file, in p */
+apr_status_t worker_index_list(apr_hash_t **pentries, worker_index_t *index, retrace_error_t *err,
+                               apr_pool_t *p);
+
+/** Packages that are not used, in the order of their files. @param prefused  of
+ * worker_index_entry_t, at most max, in p */
+apr_status_t worker_index_refused(apr_array_header_t **prefused, worker_index_t *index, int max,
+                                  retrace_error_t *err, apr_pool_t *p);
+
+/** Take a package in, instead of what the index has of that file. @param package  NULL for one that
+ * is refused */
+apr_status_t worker_index_put(worker_index_t *index, const worker_index_entry_t *entry,
+                              const worker_package_t *package, retrace_error_t *err);
+apr_status_t worker_index_remove(worker_index_t *index, const char *file, retrace_error_t *err);
+apr_status_t worker_index_clear(worker_index_t *index, retrace_error_t *err);
+
+/** Packages that have this file. @param candidates  worker_candidate_t are added to it, in p; what
+ * they cover is not known here */
+apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *index,
+                               worker_file_kind_t kind, const char *key, retrace_error_t *err,
+                               apr_pool_t *p);
+
+#endif

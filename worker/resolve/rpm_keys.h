@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The public keys of a release, from a file below GPGKeyDir. */
+#ifndef RETRACE_WORKER_RPM_KEYS_H
+#define RETRACE_WORKER_RPM_KEYS_H
+
+#include <apr_pools.h>
+#include <rpm/rpmkeyring.h>
+#include <stdbool.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+
+#define WORKER_KEYS_MAX_BYTES (1024 * 1024) /* of a file of keys */
+
+/** Must packages of this release be signed? Not those of rawhide. */
+bool worker_keys_are_required(const retrace_config_t *config, const char *release);
+
+/**
+ * Find the file of keys of a release: `<distribution>-<version>`, else `<distribution>`.
+ * @param ppath  in p; written only on success
+ * @return APR_ENOENT  there is neither
+ */
+apr_status_t worker_keys_find(const char **ppath, const retrace_config_t *config,
+                              const char *release, retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Add the keys of a file to a keyring.
+ * @return APR_EINVAL  it holds no key
+ */
+apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_error_t *err,
+                              apr_pool_t *p);
+
+#endif

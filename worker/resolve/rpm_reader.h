@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* RPM packages on disk, through librpm: whether they may be trusted, and what their headers say.
+ * The host's package database is never opened; keys are those of the release, kept in memory. */
+#ifndef RETRACE_WORKER_RPM_READER_H
+#define RETRACE_WORKER_RPM_READER_H
+
+#include <apr_pools.h>
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "worker/resolve/package.h"
+
+#define WORKER_RPM_MAX_FILES 500000 /* of one package */
+
+/** librpm, with the keys of one release. */
+typedef struct worker_rpm_t worker_rpm_t;
+
+/**
+ * Get ready to read packages of a release.
+ * @param prpm     in p; released with it
+ * @param release  name of the release's directory
+ * @return APR_ENOENT  signatures are required, and there is no file of keys for the release
+ *         APR_EINVAL  the file holds no key
+ */
+apr_status_t worker_rpm_open(worker_rpm_t **prpm, const retrace_config_t *config,
+                             const char *release, retrace_error_t *err, apr_pool_t *p);
+
+/** The file of keys and its state, "" when signatures are not looked at; whatever was learnt of
+ * packages holds only as long as this is the same. In p. */
+const char *worker_rpm_trust(const worker_rpm_t *rpm, apr_pool_t *p);
+
+/**
+ * Read a package's header, once its signature has been verified.
+ * @param path  of the package; err does not name it
+ * @return APR_EINVAL  it is no package, is damaged, or is not signed with a key of the release
+ */
+apr_status_t worker_rpm_read(worker_package_t **ppackage, worker_rpm_t *rpm, const char *path,
+                             retrace_error_t *err, apr_pool_t *p);
+
+/** Verify all of a package, its content too. @return as worker_rpm_read */
+apr_status_t worker_rpm_verify(worker_rpm_t *rpm, const char *path, retrace_error_t *err,
+                               apr_pool_t *scratch);
+
+#endif
