@@ -293,6 +293,16 @@ static void a_missing_dwz_file_is_told_by_its_build_id(void **state)
     expect_text(scene, "debug info unusable, its dwz file feedfacefeedface is MISSING\n");
 }
 
+static void who_was_asked_for_what_is_missing_is_told(void **state)
+{
+    scene_t *scene = make_scene(state);
+    worker_resolved_t *resolved = add_resolved(scene, 0);
+
+    resolved->executable = &scene->found;
+    resolved->asked = "cache, host, https://a.example";
+    expect_text(scene, ": executable, debug info MISSING; asked: cache, host, https://a.example\n");
+}
+
 static void a_file_without_build_id_was_not_looked_for(void **state)
 {
     scene_t *scene = make_scene(state);
@@ -401,6 +411,7 @@ int main(void)
         TEST(a_signal_that_was_sent_has_its_sender),
         TEST(what_was_found_for_a_file_is_told),
         TEST(a_missing_dwz_file_is_told_by_its_build_id),
+        TEST(who_was_asked_for_what_is_missing_is_told),
         TEST(a_file_without_build_id_was_not_looked_for),
         TEST(what_is_no_elf_file_is_not_listed),
         TEST(a_path_of_the_core_cannot_forge_a_line),

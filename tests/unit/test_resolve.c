@@ -260,6 +260,24 @@ static void the_reason_is_what_the_last_source_said(void **state)
         stage->missing, "executable " SAMPLE_ID " the empty one is broken; asked: fake, empty\n"));
 }
 
+static apr_status_t find_on_servers(worker_found_t **pfound, const retrace_config_t *config,
+                                    const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    want->search->servers = want->kind == WORKER_FILE_EXECUTABLE ? "a, b" : "";
+    return find_nothing(pfound, config, want, err, p);
+}
+
+static void a_source_may_name_servers_that_it_asked_or_none(void **state)
+{
+    static const worker_source_t servers = { "servers", find_on_servers };
+    static const worker_source_t *const sources[] = { &source_fake, &servers, NULL };
+    stage_t *stage = make_stage(state);
+    const apr_array_header_t *all = resolve_with(stage, sources, false);
+
+    assert_non_null(strstr(stage->missing, "; asked: fake, a, b\ndebuginfo "));
+    assert_string_equal(APR_ARRAY_IDX(all, 0, worker_resolved_t).asked, "fake");
+}
+
 static void without_sources_the_reason_says_so(void **state)
 {
     static const worker_source_t *const sources[] = { NULL };
@@ -487,6 +505,7 @@ int main(void)
         TEST(later_sources_are_asked_when_earlier_ones_have_nothing),
         TEST(the_first_source_that_has_it_ends_the_search),
         TEST(the_reason_is_what_the_last_source_said),
+        TEST(a_source_may_name_servers_that_it_asked_or_none),
         TEST(without_sources_the_reason_says_so),
         TEST(a_file_is_cached_by_build_id_and_found_again),
         TEST(a_cached_file_is_not_written_again),

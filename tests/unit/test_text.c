@@ -39,11 +39,23 @@ static void control_characters_and_what_is_no_utf8_are_escaped(void **state)
     }
 }
 
+static void a_list_grows_by_what_is_not_empty(void **state)
+{
+    apr_pool_t *p = ((workspace_t *)*state)->pool;
+
+    assert_string_equal(worker_text_list("", "", p), "");
+    assert_string_equal(worker_text_list("", "a", p), "a");
+    assert_string_equal(worker_text_list("a", "", p), "a");
+    assert_string_equal(worker_text_list("a, b", "c", p), "a, b, c");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(control_characters_and_what_is_no_utf8_are_escaped,
                                         workspace_setup, workspace_teardown),
+        cmocka_unit_test_setup_teardown(a_list_grows_by_what_is_not_empty, workspace_setup,
+                                        workspace_teardown),
     };
 
     apr_initialize();
