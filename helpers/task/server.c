@@ -9,6 +9,7 @@
 
 #include "helpers/task/exit.h"
 #include "helpers/task/interrupt.h"
+#include "lib/curl.h"
 
 #define CONNECT_S  30
 #define STALL_S    60             /* without a byte, while something is transferred */
@@ -33,25 +34,18 @@ typedef struct exchange_t {
     bool interrupted; /* by a signal */
 } exchange_t;
 
-static apr_status_t end_server(void *baton)
-{
-    curl_easy_cleanup(baton);
-    return APR_SUCCESS;
-}
-
 apr_status_t task_server_make(task_server_t **pserver, const task_server_setup_t *setup,
                               retrace_error_t *err, apr_pool_t *p)
 {
     task_server_t *server = apr_pcalloc(p, sizeof(*server));
+    apr_status_t rv;
 
     server->setup = setup;
-    server->curl = curl_easy_init();
-    if (server->curl == NULL) {
-        return retrace_fail(err, APR_ENOMEM, "start libcurl");
+    rv = retrace_curl_make(&server->curl, err, p);
+    if (rv == APR_SUCCESS) {
+        *pserver = server;
     }
-    apr_pool_cleanup_register(p, server->curl, end_server, apr_pool_cleanup_null);
-    *pserver = server;
-    return APR_SUCCESS;
+    return rv;
 }
 
 /* --- What libcurl calls -------------------------------------------------------------------- */
@@ -138,14 +132,7 @@ static void set_limits(CURL *curl, const task_server_setup_t *setup, const task_
 
 static void set_security(CURL *curl, const task_server_setup_t *setup)
 {
-#if CURL_AT_LEAST_VERSION(7, 85, 0)
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-#else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTPS | CURLPROTO_HTTP));
-#endif
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, setup->insecure ? 0L : 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, setup->insecure ? 0L : 2L);
+    retrace_curl_guard(curl, !setup->insecure);
     if (setup->cacert != NULL) {
         curl_easy_setopt(curl, CURLOPT_CAINFO, setup->cacert);
     }

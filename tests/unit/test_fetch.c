@@ -319,6 +319,16 @@ static void a_redirect_to_a_file_or_to_another_host_is_refused(void **state)
     expect_failure(*state, "/nowhere", TIME_MS, APR_EINVAL, "the server answers with 302");
 }
 
+static void a_url_of_a_file_is_not_read(void **state)
+{
+    stage_t *stage = *state;
+
+    workspace_write(stage->ws, "secret", "0123456789");
+    stage->server.url = apr_pstrcat(stage->ws->pool, "file://", stage->ws->path, NULL);
+    expect_failure(stage, "/secret", TIME_MS, APR_TIMEUP, "file");
+    assert_string_equal(workspace_read(stage->ws, "file"), "");
+}
+
 static void a_redirect_stays_with_the_servers_and_keeps_tls(void **state)
 {
     static const struct {
@@ -439,6 +449,7 @@ int main(void)
         TEST(a_redirect_is_followed_on_the_same_host),
         TEST(five_redirects_are_followed_and_no_more),
         TEST(a_redirect_to_a_file_or_to_another_host_is_refused),
+        TEST(a_url_of_a_file_is_not_read),
         TEST(a_redirect_stays_with_the_servers_and_keeps_tls),
         TEST(the_environment_names_no_proxy),
         TEST(a_certificate_that_nobody_vouches_for_is_refused),

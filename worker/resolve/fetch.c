@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/clock.h"
+#include "lib/curl.h"
 #include "lib/fs.h"
 
 #define LEAST_BPS   1024L
@@ -72,38 +73,23 @@ static size_t take_body(char *data, size_t size, size_t count, void *baton)
 
 /* --- One request --------------------------------------------------------------------------- */
 
-static apr_status_t end(void *baton)
-{
-    curl_easy_cleanup(baton);
-    return APR_SUCCESS;
-}
-
 apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t *servers,
                                retrace_error_t *err, apr_pool_t *p)
 {
     worker_fetch_t *fetch = apr_palloc(p, sizeof(*fetch));
+    apr_status_t rv = retrace_curl_make(&fetch->curl, err, p);
 
-    fetch->servers = servers;
-    fetch->curl = curl_easy_init();
-    if (fetch->curl == NULL) {
-        return retrace_fail(err, APR_ENOMEM, "start libcurl");
+    if (rv == APR_SUCCESS) {
+        fetch->servers = servers;
+        *pfetch = fetch;
     }
-    apr_pool_cleanup_register(p, fetch->curl, end, apr_pool_cleanup_null);
-    *pfetch = fetch;
-    return APR_SUCCESS;
+    return rv;
 }
 
-/* The environment has no say: no proxy, no .netrc, no other protocols. */
+/* The environment has no say: no proxy, no .netrc. */
 static void set_options(CURL *curl, transfer_t *transfer)
 {
-#if CURL_AT_LEAST_VERSION(7, 85, 0)
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
-#else
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS, (long)(CURLPROTO_HTTPS | CURLPROTO_HTTP));
-#endif
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
+    retrace_curl_guard(curl, true);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);

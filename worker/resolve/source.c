@@ -16,6 +16,13 @@ const char *worker_file_kind_name(worker_file_kind_t kind)
     return names[kind];
 }
 
+void worker_search_tell(const worker_search_t *search, char level, const char *text)
+{
+    if (search->errand->tell != NULL) {
+        search->errand->tell(search->errand->baton, level, text);
+    }
+}
+
 /* A stripped library offered as its own debug information would only hide what is missing. */
 static bool is_of_kind(const worker_elf_file_t *elf, worker_file_kind_t kind)
 {

@@ -45,6 +45,9 @@ typedef struct worker_search_t {
     struct worker_repositories_t *repositories; /* source_repo.c; NULL: not opened yet */
 } worker_search_t;
 
+/** A line for the log, if there is one. @param level  'I' or 'W' */
+void worker_search_tell(const worker_search_t *search, char level, const char *text);
+
 /** What is looked for. */
 typedef struct worker_want_t {
     worker_file_kind_t kind;

@@ -42,21 +42,14 @@ typedef struct quest_t {
     apr_pool_t *pool;
 } quest_t;
 
-static void tell(const quest_t *quest, char level, const char *text)
-{
-    const worker_errand_t *errand = quest->want->search->errand;
-
-    if (errand->tell != NULL) {
-        errand->tell(errand->baton, level, text);
-    }
-}
-
 /* --- The session --------------------------------------------------------------------------- */
 
-static worker_debuginfod_t *open_session(const retrace_config_t *config, apr_pool_t *p)
+static worker_debuginfod_t *open_session(const retrace_config_t *config,
+                                         const worker_search_t *search, apr_pool_t *p)
 {
     worker_debuginfod_t *session = apr_pcalloc(p, sizeof(*session));
     apr_array_header_t *urls = apr_array_make(p, 2, sizeof(const char *));
+    retrace_error_t err;
     char *rest = NULL;
     char *url = apr_strtok(apr_pstrdup(p, config->debuginfod_urls), RETRACE_CONFIG_BLANKS, &rest);
 
@@ -67,7 +60,10 @@ static worker_debuginfod_t *open_session(const retrace_config_t *config, apr_poo
     }
     session->deadline_ms = retrace_clock_ms() + config->max_task_runtime_s * MS / TIME_SHARE;
     if (session->servers->nelts > 0) {
-        (void)worker_fetch_make(&session->fetch, urls, NULL, p);
+        if (worker_fetch_make(&session->fetch, urls, &err, p) != APR_SUCCESS) {
+            worker_search_tell(search, 'W',
+                               apr_pstrcat(p, "No debuginfod server is asked: ", err.text, NULL));
+        }
         worker_misses_prune(config, apr_time_sec(apr_time_now()));
     }
     return session;
@@ -140,20 +136,20 @@ static apr_status_t fetch(worker_found_t **pfound, const quest_t *quest, const c
     return rv;
 }
 
-static void tell_end(const quest_t *quest, server_t *server, const char *url, int64_t took_ms,
-                     apr_status_t rv, const char *reason)
+/* For the log; NULL: nothing that is worth a line. */
+static const char *describe_end(const server_t *server, const char *url, apr_status_t rv,
+                                int64_t took_ms, const char *reason, apr_pool_t *p)
 {
-    if (rv == APR_SUCCESS) {
-        tell(quest, 'I', apr_psprintf(quest->pool, "Fetched in %ld ms: %s", (long)took_ms, url));
-    }
-    else if (rv == APR_TIMEUP) {
-        server->silent++;
-        tell(quest, 'W',
-             apr_psprintf(quest->pool, "No answer: %s (%s)%s", url, reason,
-                          server->silent == MAX_SILENT ? "; this server is not asked again" : ""));
-    }
-    else if (rv != APR_NOTFOUND) {
-        tell(quest, 'W', apr_psprintf(quest->pool, "Not used: %s (%s)", url, reason));
+    switch (rv) {
+    case APR_SUCCESS:
+        return apr_psprintf(p, "Fetched in %ld ms: %s", (long)took_ms, url);
+    case APR_NOTFOUND:
+        return NULL;
+    case APR_TIMEUP:
+        return apr_psprintf(p, "No answer: %s (%s)%s", url, reason,
+                            server->silent == MAX_SILENT ? "; this server is not asked again" : "");
+    default:
+        return apr_psprintf(p, "Not used: %s (%s)", url, reason);
     }
 }
 
@@ -164,8 +160,15 @@ static apr_status_t ask(worker_found_t **pfound, const quest_t *quest, server_t 
     int64_t start_ms = retrace_clock_ms();
     retrace_error_t why = { 0 };
     apr_status_t rv = fetch(pfound, quest, url, &why);
+    const char *end;
 
-    tell_end(quest, server, url, retrace_clock_ms() - start_ms, rv, why.text);
+    if (rv == APR_TIMEUP) {
+        server->silent++;
+    }
+    end = describe_end(server, url, rv, retrace_clock_ms() - start_ms, why.text, quest->pool);
+    if (end != NULL) {
+        worker_search_tell(quest->want->search, rv == APR_SUCCESS ? 'I' : 'W', end);
+    }
     return rv == APR_SUCCESS ? rv : retrace_fail(err, rv, "%s: %s", server->url, why.text);
 }
 
@@ -269,7 +272,7 @@ static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config
     }
     search->servers = "";
     if (search->debuginfod == NULL) {
-        search->debuginfod = open_session(config, p);
+        search->debuginfod = open_session(config, search, p);
     }
     quest.session = search->debuginfod;
     if (quest.session->fetch == NULL) {

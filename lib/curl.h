@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What all who use libcurl here have in common. */
+#ifndef RETRACE_CURL_H
+#define RETRACE_CURL_H
+
+#include <apr_pools.h>
+#include <curl/curl.h>
+#include <stdbool.h>
+
+#include "lib/error.h"
+
+/** A handle of libcurl. @param pcurl  p ends it; written only on success */
+apr_status_t retrace_curl_make(CURL **pcurl, retrace_error_t *err, apr_pool_t *p);
+
+/**
+ * Only https and http, and no other URL than the one that is asked for: a redirect is an answer like
+ * any other.
+ * @param verify  the server's certificate, and that it is this host's
+ */
+void retrace_curl_guard(CURL *curl, bool verify);
+
+#endif
