@@ -26,7 +26,6 @@
 #define LIMIT    10 /* bytes of a file */
 #define TIME_MS  20000
 #define SHORT_MS 500
-#define ENDLESS  100000 /* lines */
 
 static bool answer(const http_server_t *server, int fd, const char *path);
 
@@ -108,11 +107,10 @@ static bool redirect(const http_server_t *server, int fd, const char *path)
                        "a page that is too long for the file");
 }
 
+/* Until the client hangs up, which ends this process. */
 static bool repeat(int fd, const char *text)
 {
-    int i;
-
-    for (i = 0; i < ENDLESS; i++) {
+    for (;;) {
         http_send(fd, "%s", text);
     }
     return false;
@@ -130,7 +128,6 @@ static bool trickle(const http_server_t *server, int fd, const char *path)
 {
     (void)server;
     (void)path;
-    (void)signal(SIGPIPE, SIG_DFL);
     for (;;) {
         http_send(fd, "X-A: b\r\n");
         (void)usleep(100000);
@@ -248,7 +245,7 @@ static void all_else_is_no_file_and_no_404(void **state)
 
 static void endless_headers_end_it(void **state)
 {
-    expect_failure(*state, "/endless-headers", TIME_MS, APR_TIMEUP, "");
+    expect_failure(*state, "/endless-headers", TIME_MS, APR_TIMEUP, "header");
 }
 
 static void what_breaks_off_or_is_no_http_is_no_answer(void **state)
