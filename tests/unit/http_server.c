@@ -167,6 +167,29 @@ bool http_answer_file(const http_server_t *server, int fd, const char *name)
     return true;
 }
 
+bool http_serve_directory(const http_server_t *server, const char *directory, int fd,
+                          const char *path)
+{
+    const char *name = apr_pstrcat(server->ws->pool, directory, strrchr(path, '/'), NULL);
+    char start[5] = "";
+    int file = openat(server->ws->dir, name, O_RDONLY | O_CLOEXEC);
+    ssize_t got;
+
+    if (file < 0) {
+        return http_answer(fd, "404 Not Found", "", "none here");
+    }
+    got = read(file, start, sizeof(start));
+    (void)close(file);
+    if (got <= 0) {
+        return false;
+    }
+    if (memcmp(start, "HTTP/", sizeof(start)) == 0) {
+        http_send(fd, "%s", workspace_read(server->ws, name));
+        return false;
+    }
+    return http_answer_file(server, fd, name);
+}
+
 void http_wait_hangup(int fd)
 {
     char byte;

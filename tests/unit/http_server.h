@@ -35,6 +35,12 @@ void http_send(int fd, const char *format, ...) __attribute__((format(printf, 2,
 bool http_answer(int fd, const char *status, const char *headers, const char *body);
 /** 200 and a file of the workspace. */
 bool http_answer_file(const http_server_t *server, int fd, const char *name);
+/**
+ * The file of a directory of the workspace that has the path's last name; 404 without one. A file
+ * that begins with HTTP/ is the whole answer, and an empty one none: it hangs up behind either.
+ */
+bool http_serve_directory(const http_server_t *server, const char *directory, int fd,
+                          const char *path);
 /** Until the client hangs up. */
 void http_wait_hangup(int fd);
 

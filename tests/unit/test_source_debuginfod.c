@@ -35,38 +35,15 @@ typedef struct stage_t {
 
 /* --- The servers --------------------------------------------------------------------------- */
 
-/* served/executable and served/debuginfo; what begins with HTTP/ is the whole answer, and is cut
- * off at its end. An empty file: it hangs up without a word. */
-static bool serve_from(const http_server_t *server, const char *directory, int fd, const char *path)
-{
-    const char *name = apr_pstrcat(server->ws->pool, directory, strrchr(path, '/'), NULL);
-    char start[5] = "";
-    int file = openat(server->ws->dir, name, O_RDONLY | O_CLOEXEC);
-    ssize_t got;
-
-    if (file < 0) {
-        return http_answer(fd, "404 Not Found", "", "none here");
-    }
-    got = read(file, start, sizeof(start));
-    (void)close(file);
-    if (got <= 0) {
-        return false;
-    }
-    if (memcmp(start, "HTTP/", sizeof(start)) == 0) {
-        http_send(fd, "%s", workspace_read(server->ws, name));
-        return false;
-    }
-    return http_answer_file(server, fd, name);
-}
-
+/* served/executable and served/debuginfo. */
 static bool serve_first(const http_server_t *server, int fd, const char *path)
 {
-    return serve_from(server, "served", fd, path);
+    return http_serve_directory(server, "served", fd, path);
 }
 
 static bool serve_second(const http_server_t *server, int fd, const char *path)
 {
-    return serve_from(server, "served-2", fd, path);
+    return http_serve_directory(server, "served-2", fd, path);
 }
 
 /* --- The stage ----------------------------------------------------------------------------- */
