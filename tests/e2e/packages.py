@@ -169,20 +169,23 @@ class Build:
                  if path.is_symlink() and path.resolve() in own]
         return "\n".join(f"/{path.relative_to(self.root)}" for path in own + links)
 
-    def package(self, payload="w3.zstdio", name="top"):
+    def package(self, name="top", is_split=True, payload="w3.zstdio"):
+        """Returns the packages by their names; the first one has all files if it is not split."""
         top = self.place / name
         top.mkdir()
-        parts = [SUBPACKAGE.format(name=part, files=self.files(part)) for part in PACKAGES[1:]]
+        names = PACKAGES if is_split else PACKAGES[:1]
+        main = "\n".join(self.files(part) for part in (names[:1] if is_split else PACKAGES))
+        parts = [SUBPACKAGE.format(name=part, files=self.files(part)) for part in names[1:]]
         spec = top / "will-crash.spec"
         spec.write_text(SPEC.format(version=self.version, payload=payload,
-                                    packages="".join(parts), main=self.files("will-crash")),
+                                    packages="".join(parts), main=main),
                         encoding="ascii")
         buildroot = top / "buildroot"
         shutil.copytree(self.root, buildroot, symlinks=True)
         subprocess.run(["rpmbuild", "-bb", "--quiet", "--noclean", "--define", f"_topdir {top}",
                         "--buildroot", buildroot, spec], check=True, capture_output=True)
         return {name: top / "RPMS" / ARCH / f"{name}-{self.version}-1.fc36.{ARCH}.rpm"
-                for name in PACKAGES}
+                for name in names}
 
     def members(self):
         return {**crash.members_of(self.core, self.program),

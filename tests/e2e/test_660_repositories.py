@@ -80,6 +80,11 @@ class Stage:
         assert self.env.client.wait(task) == "FINISHED_SUCCESS", self.env.client.log(task).text
         return self.env.client.log(task).text, self.env.client.backtrace(task).text
 
+    def last_facts(self, count):
+        """The files of the last tasks, the oldest first."""
+        return sorted(self.env.server.spool.glob("*/facts"),
+                      key=lambda path: path.stat().st_mtime)[-count:]
+
     def index(self, *names):
         return subprocess.run(
             ["runuser", "-u", self.env.server.owner().pw_name, "--"] * self.env.server.is_root
@@ -116,7 +121,7 @@ def unused(log):
 
 
 def unpacked(log):
-    return re.findall(r"(\d) files out of package \S+/(\S+)-1\.\d-1", log)
+    return re.findall(r"(\d) files out of package \S+/(\S+?)-1\.\d-1", log)
 
 
 def assert_complete(log, backtrace):
@@ -199,7 +204,7 @@ class TestRefusals:
             target = liar.root / f"usr/lib/.build-id/{wanted[:2]}/{wanted[2:]}"
             target.parent.mkdir(exist_ok=True)
             link.rename(target)
-        lies = liar.package(name="lies")
+        lies = liar.package("lies")
         stage.keys.sign("good", *lies.values())
         for name in packages.PACKAGES[:2]:
             stage.file(name).unlink()
@@ -282,6 +287,23 @@ class TestFound:
         result = stage.retrace({**stage.old.members(), "os_release": b"Fedora release Rawhide"})
         shutil.rmtree(rawhide)
         assert_complete(*result)
+
+    def test_660_018_all_files_of_a_package_in_one_pass(self, stage):
+        """What came along is no hit of the cache."""
+        package = stage.old.package("one", is_split=False)["will-crash"]
+        stage.keys.sign("good", package)
+        shutil.rmtree(stage.old.place / "one" / "buildroot")
+        for name in packages.PACKAGES:
+            stage.file(name).unlink()
+        shutil.copy2(package, stage.repository)
+        stage.forget()
+        log, backtrace = stage.retrace()
+        assert_complete(log, backtrace)
+        assert unpacked(log) == [("4", "will-crash"), ("1", "will-crash")]
+        assert_complete(*stage.retrace())
+        first, second = [re.search(r"^cache_hits (\d+)$", facts.read_text(), re.M).group(1)
+                         for facts in stage.last_facts(2)]
+        assert int(first) == 0 and int(second) >= 5
 
 
 class TestIndex:

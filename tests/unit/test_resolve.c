@@ -442,32 +442,6 @@ static void what_is_found_goes_into_the_cache_and_keeps_its_sources_name(void **
     assert_string_equal(resolved->executable->source, "fake");
 }
 
-static apr_status_t fetch_debuginfo_too(worker_found_t **pfound, const retrace_config_t *config,
-                                        const worker_want_t *want, retrace_error_t *err,
-                                        apr_pool_t *p)
-{
-    const char *sibling =
-        apr_pstrcat(p, config->cache_dir, strchr(CACHED, '/'), "/debuginfo", NULL);
-
-    apr_hash_set(want->search->fetched, sibling, APR_HASH_KEY_STRING, "fake");
-    return find_offer(pfound, config, want, err, p);
-}
-
-static void what_a_source_put_into_the_cache_unasked_keeps_its_name_too(void **state)
-{
-    static const worker_source_t source = { "fake", fetch_debuginfo_too };
-    static const worker_source_t *const sources[] = { &worker_source_cache, &source, NULL };
-    stage_t *stage = make_cache_stage(state);
-    const worker_resolved_t *resolved;
-
-    offer_samples(stage);
-    assert_int_equal(insert(stage, WORKER_FILE_DEBUGINFO, SAMPLE_ID, "built/lib.debug"),
-                     APR_SUCCESS);
-    resolved = &APR_ARRAY_IDX(resolve_with(stage, sources, true), 0, worker_resolved_t);
-    assert_string_equal(resolved->debuginfo->source, "fake");
-    assert_string_equal(resolved->debuginfo->path, workspace_path(stage->ws, CACHED "/debuginfo"));
-}
-
 static void a_chain_that_does_not_fill_the_cache_leaves_it_alone(void **state)
 {
     static const worker_source_t *const sources[] = { &source_fake, NULL };
@@ -515,7 +489,6 @@ int main(void)
         TEST(a_damaged_cached_file_is_replaced),
         TEST(many_who_insert_at_once_all_get_the_same_file),
         TEST(what_is_found_goes_into_the_cache_and_keeps_its_sources_name),
-        TEST(what_a_source_put_into_the_cache_unasked_keeps_its_name_too),
         TEST(a_chain_that_does_not_fill_the_cache_leaves_it_alone),
         TEST(without_a_cache_directory_files_are_used_where_they_are),
     };
