@@ -69,9 +69,11 @@ static int reply_no_verdict(request_rec *r, mr_helper_t *helper)
 }
 
 /* Old clients ignore the body of a 201. */
-static int answer_created(request_rec *r, uint32_t id, const char *password, const char *estimate)
+static int answer_created(request_rec *r, mr_helper_t *helper, uint32_t id, const char *password,
+                          const char *estimate)
 {
     if (mr_follow_is_wanted(r)) {
+        mr_helper_leave(helper); /* the answer takes as long as the task */
         return mr_follow(r, id);
     }
     if (mr_query_wants_json(r)) {
@@ -84,7 +86,7 @@ static int answer_created(request_rec *r, uint32_t id, const char *password, con
 }
 
 /* The upload is over: what the answer may take longer for needs its slot no more. */
-static int reply_created(request_rec *r, char *line, int *pslot)
+static int reply_created(request_rec *r, mr_helper_t *helper, char *line, int *pslot)
 {
     mr_server_t *server = mr_server_of(r->server);
     mr_helper_t *starter = NULL;
@@ -112,7 +114,7 @@ static int reply_created(request_rec *r, char *line, int *pslot)
     mr_counters_uploaded(r->server);
     mr_guard_give_back(r->server, *pslot);
     *pslot = MR_ALL_TAKEN;
-    return answer_created(r, number, password, estimate);
+    return answer_created(r, helper, number, password, estimate);
 }
 
 static int reply_end(request_rec *r, mr_helper_t *helper, int *pslot)
@@ -123,7 +125,7 @@ static int reply_end(request_rec *r, mr_helper_t *helper, int *pslot)
         return reply_no_verdict(r, helper);
     }
     if (strncmp(helper->line, "201 ", 4) == 0) {
-        return reply_created(r, apr_pstrdup(r->pool, helper->line + 4), pslot);
+        return reply_created(r, helper, apr_pstrdup(r->pool, helper->line + 4), pslot);
     }
     return reply_verdict(r, helper->line);
 }

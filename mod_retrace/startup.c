@@ -307,6 +307,15 @@ int mr_startup_post_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptem
     return OK;
 }
 
+/* Requests that are cut off by the end of the child are cleaned up after what it kept. */
+static apr_status_t end_child(void *data)
+{
+    mr_child_t *child = data;
+
+    child->mutex = NULL;
+    return APR_SUCCESS;
+}
+
 void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
 {
     mr_server_t *server = mr_server_of(s);
@@ -319,6 +328,7 @@ void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
     child->helpers = apr_array_make(pool, 8, sizeof(pid_t));
     child->last_start = 0;
     (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
+    apr_pool_cleanup_register(pchild, child, end_child, apr_pool_cleanup_null);
     if (server->shared == NULL) {
         return;
     }

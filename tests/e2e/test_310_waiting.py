@@ -179,6 +179,12 @@ def children(env):
     return [int(word) for word in text.split()]
 
 
+def zombies_of(pid):
+    text = subprocess.run(["ps", "--ppid", str(pid), "-o", "stat="], capture_output=True,
+                          text=True).stdout
+    return sum(state.startswith("Z") for state in text.split())
+
+
 # --- The synchronous body -------------------------------------------------------------------------
 
 class TestSynchronous:
@@ -386,6 +392,25 @@ class TestCrowd:
         assert text.endswith(b"0\r\n\r\n")
         path = next(crowded.server.spool.glob("*/retrace_backtrace"))
         assert len(text) > path.stat().st_size > 1000000
+
+    def test_310_019_who_waits_holds_no_helper(self, crowded, gate, upload):
+        """Neither one that has ended nor a pipe to it: a socket, the spool, the task and its log."""
+        def held():
+            (child,) = children(crowded)
+            return len(os.listdir(f"/proc/{child}/fd")), zombies_of(child)
+
+        descriptors, _ = held()
+        waiters = []
+        for _ in range(10):
+            waiters.append(begin_sync(crowded, upload))
+            read_until(waiters[-1], b"\r\n\r\n")
+        poll(lambda: waiting(crowded) == len(waiters), 20, "not all of them wait")
+        poll(lambda: held()[0] <= descriptors + 4 * len(waiters), 10, "more descriptors are held")
+        assert held()[1] <= 6, "each of them has a helper that ended"  # of the last few
+        gate.open()
+        for waiter in waiters:
+            assert b"X-Task-Status: FINISHED_SUCCESS\n" in read_all(waiter)
+        poll(lambda: held()[1] == 0, 10, "helpers that ended are left")
 
 
 def resources(env):
