@@ -97,8 +97,9 @@ class Env:
         found = {pid for pid, name in self.server.programs().items()
                  if name == "retrace-server-worker"}
         # Who is alive after the look around was there together with all others that it met.
+        parents = {pid: parent_of(pid) for pid in found}
         alive = {pid for pid in found if Path(f"/proc/{pid}/exe").exists()}
-        return {pid for pid in alive if parent_of(pid) not in found}
+        return {pid for pid in alive if parents[pid] not in found}
 
     def wait_idle(self, timeout=20):
         """Until no program of the server runs and nothing is queued."""

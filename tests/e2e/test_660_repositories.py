@@ -98,7 +98,7 @@ def made(farm, clean_logs):
     for tool in ("rpmbuild", "rpmsign", "createrepo_c", "dwz", "gpg"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    place = farm.place / "repositories"
+    place = farm.place / "packages"
     place.mkdir(mode=0o755)
     stage = Stage(farm, place)
     yield stage
