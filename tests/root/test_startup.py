@@ -50,5 +50,6 @@ def test_settings_that_others_could_write_stop_httpd(server, spoil):
         os.chown(server.config, server.owner().pw_uid, 0)
     else:
         server.config.chmod(0o664 if spoil == "group-writable" else 0o646)
-    with pytest.raises(ServerError, match="RT0003.*must belong to root"):
+    sentence = "must belong to root" if spoil == "owner" else "must not be writable by others"
+    with pytest.raises(ServerError, match=f"RT0003.*{sentence}"):
         server.check()
