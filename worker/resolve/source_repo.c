@@ -4,7 +4,6 @@
 #include <apr_strings.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -35,13 +34,6 @@ typedef struct opened_t {
 typedef struct worker_repositories_t {
     apr_array_header_t *opened; /* of opened_t * */
 } worker_repositories_t;
-
-static void tell(const worker_search_t *search, char level, const char *text)
-{
-    if (search->errand->tell != NULL) {
-        search->errand->tell(search->errand->baton, level, text);
-    }
-}
 
 /* --- Opening ------------------------------------------------------------------------------- */
 
@@ -92,14 +84,15 @@ static void tell_refusals(const worker_search_t *search, const worker_repo_t *re
     for (i = 0; i < refused->nelts && i < REFUSALS_TOLD; i++) {
         const worker_index_entry_t *entry = &APR_ARRAY_IDX(refused, i, worker_index_entry_t);
 
-        tell(search, 'W',
-             apr_psprintf(p, "Package %s/%s is not used: %s", repo->name, entry->file,
-                          entry->refusal));
+        worker_search_tell(search, 'W',
+                           apr_psprintf(p, "Package %s/%s is not used: %s", repo->name, entry->file,
+                                        entry->refusal));
     }
     if (refused->nelts > REFUSALS_TOLD) {
-        tell(search, 'W',
-             apr_psprintf(p, "More packages of %s are not used: see retrace-server-index(8)",
-                          repo->name));
+        worker_search_tell(
+            search, 'W',
+            apr_psprintf(p, "More packages of %s are not used: see retrace-server-index(8)",
+                         repo->name));
     }
 }
 
@@ -113,7 +106,8 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
     opened->covers = apr_hash_make(p);
     opened->refused = apr_hash_make(p);
     if (worker_repo_open(&opened->repo, config, name, false, &err, p) != APR_SUCCESS) {
-        tell(search, 'W', apr_psprintf(p, "The packages of %s are not used: %s", name, err.text));
+        worker_search_tell(search, 'W',
+                           apr_psprintf(p, "The packages of %s are not used: %s", name, err.text));
         return;
     }
     tell_refusals(search, opened->repo, p);
@@ -150,21 +144,6 @@ static bool is_cached(worker_found_t **pfound, const retrace_config_t *config,
     return worker_source_cache.find(pfound, config, want, NULL, p) == APR_SUCCESS;
 }
 
-/* A file without a name: nothing is left behind, however this process ends. */
-static apr_status_t make_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
-                                   apr_pool_t *p)
-{
-    char *name = apr_pstrcat(p, config->cache_dir, "/.unpack-XXXXXX", NULL);
-    int fd = mkostemp(name, O_CLOEXEC);
-
-    if (fd < 0) {
-        return retrace_fail(err, errno, "make a file in the cache");
-    }
-    (void)unlink(name);
-    *pfd = fd;
-    return APR_SUCCESS;
-}
-
 /* What else the core wants of the same package. @param items  of worker_extract_item_t; wants  of
  * worker_want_t, beside it */
 static apr_status_t add_item(apr_array_header_t *items, apr_array_header_t *wants, const char *path,
@@ -178,7 +157,7 @@ static apr_status_t add_item(apr_array_header_t *items, apr_array_header_t *want
     if (is_cached(&found, config, want, p)) {
         return APR_SUCCESS;
     }
-    rv = make_temporary(&fd, config, err, p);
+    rv = worker_cache_temporary(&fd, config, err, p);
     if (rv == APR_SUCCESS) {
         APR_ARRAY_PUSH(items, worker_extract_item_t) =
             (worker_extract_item_t){ .path = path, .fd = fd };
@@ -222,15 +201,16 @@ static int keep_items(const apr_array_header_t *items, const apr_array_header_t 
         worker_found_t *found = NULL;
 
         if (!item->is_done) {
-            tell(search, 'W', apr_psprintf(p, "Package %s has no %s", package, item->path));
+            worker_search_tell(search, 'W',
+                               apr_psprintf(p, "Package %s has no %s", package, item->path));
         }
         else if (worker_cache_insert(&found, config, want,
                                      apr_psprintf(p, "/proc/self/fd/%d", item->fd), &err, p)
                  != APR_SUCCESS) {
-            tell(search, 'W',
-                 apr_psprintf(p, "%s of package %s is not the %s with build-id %s: %s", item->path,
-                              package, worker_file_kind_name(want->kind), want->build_id,
-                              err.text));
+            worker_search_tell(
+                search, 'W',
+                apr_psprintf(p, "%s of package %s is not the %s with build-id %s: %s", item->path,
+                             package, worker_file_kind_name(want->kind), want->build_id, err.text));
         }
         else {
             apr_hash_set(search->fetched, found->path, APR_HASH_KEY_STRING, NAME);
@@ -264,7 +244,8 @@ static apr_status_t unpack(const opened_t *opened, const worker_candidate_t *can
     if (rv == APR_SUCCESS) {
         int kept = keep_items(items, wants, config, want->search, package, p);
 
-        tell(want->search, 'I', apr_psprintf(p, "%d files out of package %s", kept, package));
+        worker_search_tell(want->search, 'I',
+                           apr_psprintf(p, "%d files out of package %s", kept, package));
     }
     close_items(items);
     return rv;
@@ -368,7 +349,8 @@ static apr_status_t try_package(worker_found_t **pfound, const opened_t *opened,
     if (refusal == NULL && take(opened, candidate, want, config, &why, p) != APR_SUCCESS) {
         refusal = apr_pstrdup(p, why.text);
         apr_hash_set(opened->refused, candidate->file, APR_HASH_KEY_STRING, refusal);
-        tell(want->search, 'W', apr_psprintf(p, "Package %s is not used: %s", package, refusal));
+        worker_search_tell(want->search, 'W',
+                           apr_psprintf(p, "Package %s is not used: %s", package, refusal));
     }
     if (refusal != NULL) {
         return retrace_fail(err, APR_EGENERAL, "package %s is not used", package);
