@@ -51,6 +51,10 @@ typedef struct retrace_config_t {
     const char *cgroup_path; /* "" = this process's own group */
     const char *repo_dir;
     const char *gpg_key_dir;
+    const char *repo_config_dir;
+    const char *gdb_multiarch_path; /* "" = gdb_path knows all architectures */
+    const char *mock_path;
+    const char *python_helpers;  /* a pattern (glob(7)); "" = none */
     const char *db_file;         /* a name in save_dir */
     const char *external_dirs;   /* absolute paths, separated by ':'; "" = none */
     const char *debuginfod_urls; /* separated by blanks (RETRACE_CONFIG_BLANKS); "" = none */
@@ -70,6 +74,11 @@ typedef struct retrace_config_t {
     int64_t debuginfod_timeout_s;
     int64_t debuginfod_max_mb;
     int64_t debuginfod_miss_s; /* 0: not remembered */
+    int64_t cache_size_mb;     /* 0: no limit */
+    int64_t keep_rawhide_latest;
+    bool fetch_on_demand;
+    bool use_createrepo_update;
+    bool strip_packages;
     bool require_https;
     bool require_gpg_check;
     bool allow_api_delete;

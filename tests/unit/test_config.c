@@ -424,7 +424,7 @@ static void what_each_tells_is_read_again_as_the_same(void **state)
     assert_string_equal(first.text, second.text);
     assert_non_null(strstr(first.text, "SaveDir = /other\n"));
     assert_non_null(strstr(first.text, "RequiredFiles = core\n"));
-    assert_int_equal(first.count, 41);
+    assert_int_equal(first.count, 50);
 }
 
 static void each_without_settings_tells_the_defaults(void **state)
