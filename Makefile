@@ -47,7 +47,7 @@ ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,
 
 LIB_SRC     := $(wildcard lib/*.c)
 LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
-WORKER_SRC  := $(filter-out worker/main.c worker/index_main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
+WORKER_SRC  := $(filter-out worker/main.c worker/index_main.c worker/resolve_main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
 TASK_SRC    := $(filter-out helpers/task/main.c,$(wildcard helpers/task/*.c))
@@ -58,14 +58,15 @@ FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
-WORKER_LIBS := -larchive -lrpm -lrpmio -lseccomp -lsqlite3 -ljansson -lcurl
+WORKER_LIBS := -lseccomp -ljansson
+RESOLVE_LIBS := -larchive -lrpm -lrpmio -lsqlite3 -lcurl
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive
 MODULE_LIBS := -ljansson
 
 PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
-            $(B)/retrace-server-worker $(B)/retrace-server-index $(B)/retrace-server-config \
+            $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-server-config \
             $(B)/retrace-task-edit \
             $(B)/retrace-server-task
 
@@ -75,7 +76,7 @@ all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 lib: $(B)/libretrace.a
 module: $(B)/mod_retrace.so
 helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task
-worker: $(B)/retrace-server-worker $(B)/retrace-server-index $(B)/retrace-ingest
+worker: $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-ingest
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -106,7 +107,7 @@ POLICY_PROGRAMS ?= $(LIBEXECDIR)
 
 PATH_DEFINES := -DRETRACE_CONFIG_PATH='"$(CONFIG)"'  -DRETRACE_SPOOLDIR='"$(SPOOLDIR)"' -DRETRACE_CACHEDIR='"$(CACHEDIR)"' \
                 -DRETRACE_LIBEXECDIR='"$(LIBEXECDIR)"'
-$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/helpers/retrace-server-config.o \
+$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/worker/resolve_main.o $(B)/helpers/retrace-server-config.o \
 $(B)/mod_retrace/directives.o: CPPFLAGS += $(PATH_DEFINES)
 
 # The setuid helper: libc only, and a policy that is fixed when it is linked.
@@ -120,7 +121,7 @@ VALUES := $(CONFIG) $(SPOOLDIR) $(CACHEDIR) $(LIBEXECDIR) $(POLICY_CONFIG) $(POL
 $(B)/values: force
 	@mkdir -p $(@D)
 	@echo '$(VALUES)' | cmp -s - $@ || echo '$(VALUES)' > $@
-$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/helpers/retrace-server-config.o \
+$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/worker/resolve_main.o $(B)/helpers/retrace-server-config.o \
 $(B)/mod_retrace/directives.o: $(B)/values
 
 $(B)/helper_policy.c: $(B)/values
@@ -140,9 +141,11 @@ $(B)/retrace-ingest: $(B)/worker/ingest/main.o $(B)/libingest.a $(B)/libretrace.
 $(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
-$(B)/retrace-server-index: $(B)/worker/index_main.o $(B)/libworker.a $(B)/libretrace.a
+$(B)/retrace-resolve: $(B)/worker/resolve_main.o
+$(B)/retrace-server-index: $(B)/worker/index_main.o
+$(B)/retrace-resolve $(B)/retrace-server-index: $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RESOLVE_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
@@ -182,7 +185,7 @@ FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 MODULE_PURE  := mod_retrace/limiter.c mod_retrace/query.c
 TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libtask.a \
                 $(B)/libretrace.a
-TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS) $(TASK_LIBS)) $(LIB_LIBS)
+TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(RESOLVE_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS) $(TASK_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 
@@ -331,7 +334,7 @@ uninstall: ## remove what install has put there, but not what is the admin's
 	@echo "Left: $(CONFIG) $(HTTPD_CONFDIR)/retrace.conf (and *.new) $(SPOOLDIR) $(CACHEDIR), the user $(OWNER)."
 
 # --- Upkeep ------------------------------------------------------------------------------------------
-SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c worker/index_main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
+SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c worker/index_main.c worker/resolve_main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
            helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
 bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness

@@ -412,6 +412,7 @@ apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *p
             return retrace_fail(err, APR_EINVAL, "%s:%d: %s", path, number, wrong);
         }
     }
+    config->path = apr_pstrdup(p, path);
     *pconfig = config;
     return APR_SUCCESS;
 }

@@ -40,6 +40,7 @@ typedef enum retrace_required_t {
 
 /** One field per option; names, units and defaults are in conf.d/retrace-server.conf. */
 typedef struct retrace_config_t {
+    const char *path; /* of the file itself; NULL: these are the defaults */
     const char *save_dir;
     const char *cache_dir;
     const char *program_dir;

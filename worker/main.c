@@ -6,13 +6,13 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "lib/config.h"
 #include "lib/id.h"
+#include "worker/parent.h"
 #include "worker/run.h"
 #include "worker/selftest.h"
 
@@ -25,7 +25,7 @@
 
 typedef struct options_t {
     const char *config_path;
-    long parent; /* 0: none */
+    long parent; /* the dispatcher: the next one starts this task again; 0: none */
     bool check;  /* only try the sandbox */
     bool tidy;   /* only remove what a killed worker of this task left */
     uint32_t id;
@@ -65,13 +65,6 @@ static bool parse_options(options_t *options, int argc, char *argv[])
     return optind + 1 == argc && retrace_id_parse(argv[optind], &options->id);
 }
 
-/* Die with the dispatcher: the next one starts this task again. It may have died already. */
-static bool bind_to_parent(const options_t *options)
-{
-    return options->parent == 0
-        || (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == (pid_t)options->parent);
-}
-
 static apr_status_t work(const options_t *options, retrace_error_t *err, apr_pool_t *pool)
 {
     const retrace_config_t *config = NULL;
@@ -105,11 +98,12 @@ int main(int argc, char *argv[])
         fprintf(stderr, "usage: retrace-server-worker [--config=FILE] ID | --check | --tidy ID\n");
         return EXIT_USAGE;
     }
-    if (!bind_to_parent(&options) || apr_initialize() != APR_SUCCESS
+    if (!worker_parent_bind(options.parent) || apr_initialize() != APR_SUCCESS
         || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
     (void)umask(027);
+    (void)signal(SIGPIPE, SIG_IGN); /* a helper that has died shows in its answer */
     openlog("retrace-server-worker", LOG_PID, LOG_DAEMON);
     rv = work(&options, &err, pool);
     if (rv != APR_SUCCESS) {

@@ -115,7 +115,7 @@ class Debuginfod:
         # Nothing of DEBUGINFOD_URLS: it would ask the servers there.
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                ["debuginfod", "-d", ":memory:", "-p", str(self.port), "-Z",
+                ["debuginfod", "-d", scratch / "index.sqlite", "-p", str(self.port), "-Z",
                  ".deb=dpkg-deb --fsys-tarfile", "-F", packages, files],
                 stdout=log, stderr=log, cwd=scratch,
                 env={"PATH": "/usr/bin:/bin", "TMPDIR": str(scratch), "HOME": str(scratch)},

@@ -32,8 +32,7 @@ static apr_status_t prepare_extract(worker_environment_t **penvironment, const w
                                     retrace_error_t *err, apr_pool_t *p)
 {
     static const worker_source_t *const sources[] = { &worker_source_cache, &worker_source_host,
-                                                      &worker_source_repo,
-                                                      &worker_source_debuginfod, NULL };
+                                                      &worker_source_elsewhere, NULL };
     static const worker_chain_t chain = { sources, true };
 
     (void)err;

@@ -133,6 +133,9 @@ apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_conf
     apr_array_header_t *all = apr_array_make(p, core->modules->nelts, sizeof(worker_resolved_t));
     int i;
 
+    if (apr_pool_create(&search.scratch, p) != APR_SUCCESS) {
+        return all;
+    }
     for (i = 0; i < core->modules->nelts; i++) {
         const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
         worker_resolved_t resolved = { .module = module };
@@ -142,6 +145,7 @@ apr_array_header_t *worker_resolve(const worker_core_t *core, const retrace_conf
             APR_ARRAY_PUSH(all, worker_resolved_t) = resolved;
         }
     }
+    apr_pool_destroy(search.scratch);
     return all;
 }
 

@@ -41,6 +41,8 @@ typedef struct worker_search_t {
     const worker_errand_t *errand;
     apr_hash_t *fetched; /* path in the cache → name of the source that has put it there just now */
     const char *servers; /* whom the source has asked for the present file; NULL: only itself */
+    apr_pool_t *scratch; /* ends with the search */
+    struct worker_elsewhere_t *elsewhere;       /* source_elsewhere.c; NULL: not started yet */
     struct worker_debuginfod_t *debuginfod;     /* source_debuginfod.c; NULL: not asked yet */
     struct worker_repositories_t *repositories; /* source_repo.c; NULL: not opened yet */
 } worker_search_t;
@@ -85,6 +87,7 @@ extern const worker_source_t worker_source_cache;
 extern const worker_source_t worker_source_host;
 extern const worker_source_t worker_source_debuginfod;
 extern const worker_source_t worker_source_repo;
+extern const worker_source_t worker_source_elsewhere; /* these two, in another program */
 
 /**
  * Is this file what is wanted? Reads it (elf_file.h) and compares build-id and kind.

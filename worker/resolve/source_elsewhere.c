@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The side of elsewhere.h that asks. The program is started with the first question and ends with
+ * the search; if it fails, files are missing and the task goes on. */
+#include <apr_portable.h>
+#include <apr_strings.h>
+#include <apr_thread_proc.h>
+#include <ctype.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "worker/path.h"
+#include "worker/resolve/elsewhere.h"
+#include "worker/resolve/source.h"
+
+#define NAME       "elsewhere"
+#define TIME_SHARE 2   /* of MaxTaskRuntime, for one answer: one half is for gdb */
+#define DWZ_NAME   255 /* bytes of a dwz file's name */
+
+typedef struct worker_elsewhere_t {
+    const retrace_config_t *config;
+    apr_proc_t process;
+    const char *refusal; /* why it is not asked any more; NULL: it is */
+} worker_elsewhere_t;
+
+/* --- The program --------------------------------------------------------------------------- */
+
+static apr_status_t end_program(void *data)
+{
+    worker_elsewhere_t *elsewhere = data;
+    apr_exit_why_e why;
+    int code;
+
+    (void)apr_proc_kill(&elsewhere->process, SIGKILL);
+    (void)apr_proc_wait(&elsewhere->process, &code, &why, APR_WAIT);
+    return APR_SUCCESS;
+}
+
+static void keep_from_children(apr_file_t *file)
+{
+    apr_os_file_t fd = -1;
+
+    if (apr_os_file_get(&fd, file) == APR_SUCCESS) {
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+    }
+}
+
+static apr_status_t prepare(apr_procattr_t **pattr, apr_pool_t *p)
+{
+    apr_procattr_t *attr = NULL;
+    apr_file_t *nothing = NULL;
+    apr_status_t rv =
+        apr_file_open(&nothing, "/dev/null", APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_create(&attr, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_io_set(attr, APR_FULL_BLOCK, APR_FULL_BLOCK, APR_NO_PIPE);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_child_err_set(attr, nothing, NULL);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_cmdtype_set(attr, APR_PROGRAM);
+    }
+    if (rv == APR_SUCCESS) {
+        *pattr = attr;
+    }
+    return rv;
+}
+
+static apr_status_t start_program(worker_elsewhere_t *elsewhere, apr_pool_t *p)
+{
+    static const char *const environment[] = { "LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", NULL };
+    const retrace_config_t *config = elsewhere->config;
+    const char *program = apr_pstrcat(p, config->program_dir, "/" WORKER_ELSEWHERE_PROGRAM, NULL);
+    const char *const argv[] = { program, apr_pstrcat(p, "--config=", config->path, NULL),
+                                 apr_psprintf(p, "--parent=%ld", (long)getpid()), NULL };
+    apr_procattr_t *attr = NULL;
+    apr_status_t rv = prepare(&attr, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = apr_proc_create(&elsewhere->process, program, argv, environment, attr, p);
+    }
+    if (rv == APR_SUCCESS) {
+        apr_pool_cleanup_register(p, elsewhere, end_program, apr_pool_cleanup_null);
+        keep_from_children(elsewhere->process.in);
+        keep_from_children(elsewhere->process.out);
+        rv = apr_file_pipe_timeout_set(elsewhere->process.out,
+                                       apr_time_from_sec(config->max_task_runtime_s / TIME_SHARE));
+    }
+    return rv;
+}
+
+static void introduce(const worker_elsewhere_t *elsewhere, const worker_search_t *search)
+{
+    apr_file_t *to = elsewhere->process.in;
+    const char *release = search->errand->release;
+    int i;
+
+    (void)apr_file_printf(to, WORKER_ELSEWHERE_RELEASE "\t%s\n" WORKER_ELSEWHERE_ARCH "\t%s\n",
+                          release != NULL ? release : "-", search->core->arch);
+    for (i = 0; i < search->core->modules->nelts; i++) {
+        const worker_module_t *module = &APR_ARRAY_IDX(search->core->modules, i, worker_module_t);
+
+        if (module->is_elf && module->build_id != NULL) {
+            (void)apr_file_printf(to, WORKER_ELSEWHERE_MODULE "\t%s\n", module->build_id);
+        }
+    }
+}
+
+static void give_up(worker_elsewhere_t *elsewhere, const worker_search_t *search,
+                    const char *reason)
+{
+    elsewhere->refusal = reason;
+    worker_search_tell(search, 'W', reason);
+}
+
+static worker_elsewhere_t *open_session(const retrace_config_t *config,
+                                        const worker_search_t *search)
+{
+    worker_elsewhere_t *elsewhere = apr_pcalloc(search->scratch, sizeof(*elsewhere));
+
+    elsewhere->config = config;
+    if (start_program(elsewhere, search->scratch) != APR_SUCCESS) {
+        give_up(elsewhere, search,
+                apr_psprintf(search->scratch,
+                             "%s/" WORKER_ELSEWHERE_PROGRAM
+                             " cannot be run: no repository and no server is asked",
+                             config->program_dir));
+    }
+    else {
+        introduce(elsewhere, search);
+    }
+    return elsewhere;
+}
+
+/* --- One question -------------------------------------------------------------------------- */
+
+/* A name that could be taken for something else in the line is none. */
+static const char *dwz_name(const worker_want_t *want)
+{
+    const char *name = want->altlink != NULL ? worker_path_name(want->altlink) : "";
+    const char *at;
+
+    for (at = name; *at != '\0'; at++) {
+        if (!isgraph((unsigned char)*at)) {
+            return "";
+        }
+    }
+    return strlen(name) <= DWZ_NAME ? name : "";
+}
+
+static apr_status_t ask(const worker_elsewhere_t *elsewhere, const worker_want_t *want)
+{
+    int length = apr_file_printf(elsewhere->process.in, WORKER_ELSEWHERE_FIND "\t%s\t%s\t%s\n",
+                                 worker_file_kind_name(want->kind), want->build_id, dwz_name(want));
+
+    return length > 0 ? APR_SUCCESS : APR_EGENERAL;
+}
+
+/* @return false: this line was not the last one */
+static bool take_answer(worker_found_t **pfound, apr_status_t *prv,
+                        const char *const fields[WORKER_ELSEWHERE_FIELDS],
+                        const worker_elsewhere_t *elsewhere, const worker_want_t *want,
+                        retrace_error_t *err, apr_pool_t *p)
+{
+    worker_search_t *search = want->search;
+
+    if (strcmp(fields[0], WORKER_ELSEWHERE_TELL) == 0) {
+        worker_search_tell(search, fields[1][0] == 'I' ? 'I' : 'W', fields[2]);
+        return false;
+    }
+    if (strcmp(fields[0], WORKER_ELSEWHERE_KEPT) == 0) {
+        apr_hash_set(search->fetched, apr_pstrdup(p, fields[2]), APR_HASH_KEY_STRING,
+                     apr_pstrdup(p, fields[1]));
+        return false;
+    }
+    if (strcmp(fields[0], WORKER_ELSEWHERE_FOUND) == 0) {
+        *prv = worker_source_cache.find(pfound, elsewhere->config, want, err, p);
+        if (*prv == APR_SUCCESS) {
+            (*pfound)->source = apr_pstrdup(p, fields[1]);
+            (*pfound)->origin = apr_pstrdup(p, fields[2]);
+        }
+        return true;
+    }
+    search->servers = apr_pstrdup(p, fields[1]);
+    *prv = fields[2][0] != '\0' ? retrace_fail(err, APR_NOTFOUND, "%s", fields[2]) : APR_NOTFOUND;
+    return true;
+}
+
+static bool is_answer(const char *word)
+{
+    static const char *const words[] = { WORKER_ELSEWHERE_TELL, WORKER_ELSEWHERE_KEPT,
+                                         WORKER_ELSEWHERE_FOUND, WORKER_ELSEWHERE_MISSING };
+    size_t i;
+
+    for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        if (strcmp(word, words[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *read_fields(const char *fields[WORKER_ELSEWHERE_FIELDS], char *line,
+                               const worker_elsewhere_t *elsewhere)
+{
+    apr_status_t rv = apr_file_gets(line, WORKER_ELSEWHERE_LINE, elsewhere->process.out);
+
+    if (APR_STATUS_IS_TIMEUP(rv)) {
+        return WORKER_ELSEWHERE_PROGRAM " did not answer in time: nothing more is asked";
+    }
+    if (rv != APR_SUCCESS) {
+        return WORKER_ELSEWHERE_PROGRAM " has ended before its time: nothing more is asked";
+    }
+    if (strchr(line, '\n') == NULL || worker_elsewhere_split(fields, line) == 0
+        || !is_answer(fields[0])) {
+        return WORKER_ELSEWHERE_PROGRAM " does not make sense: nothing more is asked";
+    }
+    return NULL;
+}
+
+static apr_status_t converse(worker_found_t **pfound, worker_elsewhere_t *elsewhere,
+                             const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    const char *fields[WORKER_ELSEWHERE_FIELDS];
+    char *line = apr_palloc(want->search->scratch, WORKER_ELSEWHERE_LINE);
+    const char *wrong;
+    apr_status_t rv = APR_SUCCESS;
+
+    (void)ask(elsewhere, want); /* what went wrong shows in the answer */
+    do {
+        wrong = read_fields(fields, line, elsewhere);
+        if (wrong != NULL) {
+            give_up(elsewhere, want->search, wrong);
+            return retrace_fail(err, APR_EGENERAL, "%s", wrong);
+        }
+    }
+    while (!take_answer(pfound, &rv, fields, elsewhere, want, err, p));
+    return rv;
+}
+
+static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config,
+                         const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    worker_search_t *search = want->search;
+
+    if (search == NULL) {
+        return retrace_fail(err, APR_NOTFOUND, "no core wants it");
+    }
+    search->servers = "";
+    if (search->elsewhere == NULL) {
+        search->elsewhere = open_session(config, search);
+    }
+    if (search->elsewhere->refusal != NULL) {
+        return retrace_fail(err, APR_NOTFOUND, "%s", search->elsewhere->refusal);
+    }
+    return converse(pfound, search->elsewhere, want, err, p);
+}
+
+const worker_source_t worker_source_elsewhere = { NAME, find };
