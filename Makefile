@@ -47,7 +47,9 @@ ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,
 
 LIB_SRC     := $(wildcard lib/*.c)
 LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
-WORKER_SRC  := $(filter-out worker/main.c worker/index_main.c worker/resolve_main.c,$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
+WORKER_MAIN := worker/main.c worker/index_main.c worker/resolve_main.c
+WORKER_SRC  := $(filter-out $(WORKER_MAIN),$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
+CACHE_SRC   := $(wildcard worker/cache/*.c)
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
 TASK_SRC    := $(filter-out helpers/task/main.c,$(wildcard helpers/task/*.c))
@@ -65,10 +67,17 @@ DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive
 MODULE_LIBS := -ljansson
 
-PROGRAMS := $(B)/retrace-helper $(B)/retrace-ingest $(B)/retrace-dispatch \
-            $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-server-config \
-            $(B)/retrace-task-edit \
-            $(B)/retrace-server-task
+PROGRAMS := $(addprefix $(B)/, \
+    retrace-helper \
+    retrace-ingest \
+    retrace-dispatch \
+    retrace-server-worker \
+    retrace-resolve \
+    retrace-server-index \
+    retrace-server-cache \
+    retrace-server-config \
+    retrace-task-edit \
+    retrace-server-task)
 
 .PHONY: all lib module helpers worker help
 all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
@@ -76,7 +85,8 @@ all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 lib: $(B)/libretrace.a
 module: $(B)/mod_retrace.so
 helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task
-worker: $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-ingest
+worker: $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-server-cache \
+        $(B)/retrace-ingest
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -107,8 +117,15 @@ POLICY_PROGRAMS ?= $(LIBEXECDIR)
 
 PATH_DEFINES := -DRETRACE_CONFIG_PATH='"$(CONFIG)"'  -DRETRACE_SPOOLDIR='"$(SPOOLDIR)"' -DRETRACE_CACHEDIR='"$(CACHEDIR)"' \
                 -DRETRACE_LIBEXECDIR='"$(LIBEXECDIR)"'
-$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/worker/resolve_main.o $(B)/helpers/retrace-server-config.o \
-$(B)/mod_retrace/directives.o: CPPFLAGS += $(PATH_DEFINES)
+PATH_USERS   := $(addprefix $(B)/, \
+    lib/config.o \
+    worker/main.o \
+    worker/index_main.o \
+    worker/resolve_main.o \
+    worker/cache/main.o \
+    helpers/retrace-server-config.o \
+    mod_retrace/directives.o)
+$(PATH_USERS): CPPFLAGS += $(PATH_DEFINES)
 
 # The setuid helper: libc only, and a policy that is fixed when it is linked.
 HELPER_OBJ := $(B)/helpers/retrace-helper.o $(call obj,$(LIBC_ONLY))
@@ -121,8 +138,7 @@ VALUES := $(CONFIG) $(SPOOLDIR) $(CACHEDIR) $(LIBEXECDIR) $(POLICY_CONFIG) $(POL
 $(B)/values: force
 	@mkdir -p $(@D)
 	@echo '$(VALUES)' | cmp -s - $@ || echo '$(VALUES)' > $@
-$(B)/lib/config.o $(B)/worker/main.o $(B)/worker/index_main.o $(B)/worker/resolve_main.o $(B)/helpers/retrace-server-config.o \
-$(B)/mod_retrace/directives.o: $(B)/values
+$(PATH_USERS): $(B)/values
 
 $(B)/helper_policy.c: $(B)/values
 	$(Q)$(policy_source) > $@
@@ -146,6 +162,9 @@ $(B)/retrace-server-index: $(B)/worker/index_main.o
 $(B)/retrace-resolve $(B)/retrace-server-index: $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RESOLVE_LIBS) $(LIB_LIBS)
+$(B)/retrace-server-cache: $(call obj,$(CACHE_SRC)) $(B)/libworker.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-config: $(B)/helpers/retrace-server-config.o $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
@@ -295,6 +314,15 @@ define install_ours
 
 endef
 
+UNITS := retrace-dispatch.service retrace-dispatch.path
+# What people type.
+BIN_LINKS  := retrace-server-worker retrace-server-task
+SBIN_LINKS := retrace-server-cache retrace-server-config retrace-server-index
+define install_link
+	$(Q)ln -sfr $(DESTDIR)$(LIBEXECDIR)/$(2) $(DESTDIR)$(PREFIX)/$(1)/$(2)
+
+endef
+
 .PHONY: install
 install: all ## put everything in its place below DESTDIR
 	$(INSTALL) -d $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(HTTPD_MODULES) $(DESTDIR)$(PREFIX)/bin \
@@ -302,18 +330,15 @@ install: all ## put everything in its place below DESTDIR
 	    $(DESTDIR)$(MANDIR)/man8 $(DESTDIR)$(COMPLETIONDIR) $(DESTDIR)$(DATADIR)/gpg
 	$(INSTALL) -m 0755 $(PROGRAMS) $(DESTDIR)$(LIBEXECDIR)
 	$(INSTALL) -m 0644 $(B)/mod_retrace.so $(DESTDIR)$(HTTPD_MODULES)
-	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-worker $(DESTDIR)$(PREFIX)/bin/retrace-server-worker
-	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-index $(DESTDIR)$(PREFIX)/sbin/retrace-server-index
-	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-config $(DESTDIR)$(PREFIX)/sbin/retrace-server-config
-	ln -sfr $(DESTDIR)$(LIBEXECDIR)/retrace-server-task $(DESTDIR)$(PREFIX)/bin/retrace-server-task
+	$(foreach program,$(BIN_LINKS),$(call install_link,bin,$(program)))
+	$(foreach program,$(SBIN_LINKS),$(call install_link,sbin,$(program)))
 	$(INSTALL) -m 0644 helpers/task/retrace-server-task.bash $(DESTDIR)$(COMPLETIONDIR)/retrace-server-task
 	$(INSTALL) -m 0644 $(filter %.1,$(MAN)) $(DESTDIR)$(MANDIR)/man1
 	$(INSTALL) -m 0644 $(filter %.5,$(MAN)) $(DESTDIR)$(MANDIR)/man5
 	$(INSTALL) -m 0644 $(filter %.8,$(MAN)) $(DESTDIR)$(MANDIR)/man8
 	$(call install_config,conf.d/retrace-server.conf,$(CONFIG))
 	$(call install_config,conf.d/retrace.conf.in,$(HTTPD_CONFDIR)/retrace.conf)
-	$(call install_ours,rpm/retrace-dispatch.service.in,$(UNITDIR)/retrace-dispatch.service)
-	$(call install_ours,rpm/retrace-dispatch.path.in,$(UNITDIR)/retrace-dispatch.path)
+	$(foreach unit,$(UNITS),$(call install_ours,rpm/$(unit).in,$(UNITDIR)/$(unit)))
 	$(call install_ours,rpm/tmpfiles.conf.in,$(TMPFILESDIR)/retrace-server.conf)
 	$(call install_ours,rpm/sysusers.conf.in,$(SYSUSERSDIR)/retrace-server.conf)
 	$(INSTALL) -d $(DESTDIR)$(SPOOLDIR)/.incoming $(DESTDIR)$(CACHEDIR)
@@ -321,10 +346,10 @@ install: all ## put everything in its place below DESTDIR
 
 # What is there for the admin to decide stays.
 UNINSTALL = $(addprefix $(LIBEXECDIR)/,$(notdir $(PROGRAMS))) $(HTTPD_MODULES)/mod_retrace.so \
-    $(addprefix $(PREFIX)/bin/,retrace-server-worker retrace-server-task) \
-    $(addprefix $(PREFIX)/sbin/,retrace-server-config retrace-server-index) $(COMPLETIONDIR)/retrace-server-task \
+    $(addprefix $(PREFIX)/bin/,$(BIN_LINKS)) $(addprefix $(PREFIX)/sbin/,$(SBIN_LINKS)) \
+    $(COMPLETIONDIR)/retrace-server-task \
     $(foreach page,$(MAN),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
-    $(addprefix $(UNITDIR)/retrace-dispatch.,service path) \
+    $(addprefix $(UNITDIR)/,$(UNITS)) \
     $(TMPFILESDIR)/retrace-server.conf $(SYSUSERSDIR)/retrace-server.conf
 
 .PHONY: uninstall
@@ -334,7 +359,7 @@ uninstall: ## remove what install has put there, but not what is the admin's
 	@echo "Left: $(CONFIG) $(HTTPD_CONFDIR)/retrace.conf (and *.new) $(SPOOLDIR) $(CACHEDIR), the user $(OWNER)."
 
 # --- Upkeep ------------------------------------------------------------------------------------------
-SOURCES := $(LIB_SRC) $(WORKER_SRC) worker/main.c worker/index_main.c worker/resolve_main.c $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
+SOURCES := $(LIB_SRC) $(WORKER_SRC) $(WORKER_MAIN) $(CACHE_SRC) $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
            helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
 bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness

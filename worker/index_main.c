@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "lib/config.h"
+#include "worker/resolve/cache_entries.h"
 #include "worker/resolve/repo.h"
 
 #define EXIT_REFUSED 1 /* some package is not used */
@@ -45,19 +45,6 @@ static int show_refused(const worker_repo_t *repo, retrace_error_t *err, apr_poo
     return refused->nelts > 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 }
 
-/* What root makes in the cache, the workers could not write to. */
-static bool is_owner(const retrace_config_t *config)
-{
-    struct stat info;
-
-    if (stat(config->cache_dir, &info) == 0 && info.st_uid == geteuid()) {
-        return true;
-    }
-    fprintf(stderr, "retrace-server-index: %s is not yours: run this as its owner\n",
-            config->cache_dir);
-    return false;
-}
-
 static int index_one(const retrace_config_t *config, const char *name, apr_pool_t *pool)
 {
     worker_repo_t *repo = NULL;
@@ -78,11 +65,12 @@ static int index_one(const retrace_config_t *config, const char *name, apr_pool_
 static int index_names(const retrace_config_t *config, const apr_array_header_t *names,
                        apr_pool_t *pool)
 {
+    retrace_error_t err;
     int worst = EXIT_SUCCESS;
     int i;
 
-    if (!is_owner(config)) {
-        return EXIT_SYSTEM;
+    if (worker_cache_require_owner(config->cache_dir, &err) != APR_SUCCESS) {
+        return complain(&err);
     }
     for (i = 0; i < names->nelts; i++) {
         int code = index_one(config, APR_ARRAY_IDX(names, i, const char *), pool);

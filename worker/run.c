@@ -148,7 +148,9 @@ static void log_unknown_modules(const run_t *run)
 
 static apr_status_t prepare(run_t *run)
 {
-    const worker_errand_t errand = { run->facts->release, take_missing, take_line, run };
+    const worker_errand_t errand = {
+        .release = run->facts->release, .missing = take_missing, .tell = take_line, .baton = run
+    };
     apr_status_t rv;
 
     run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);

@@ -16,7 +16,7 @@ from server import make_values  # noqa: E402
 LAYOUTS = {"debian": ("usr/lib/apache2/modules", "etc/apache2/conf-available"),
            "fedora": ("usr/lib64/httpd/modules", "etc/httpd/conf.d")}
 PROGRAMS = {"retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-resolve",
-            "retrace-server-config", "retrace-server-index", "retrace-server-task",
+            "retrace-server-cache", "retrace-server-config", "retrace-server-index", "retrace-server-task",
             "retrace-server-worker", "retrace-task-edit"}
 
 

@@ -113,7 +113,7 @@ static const apr_array_header_t *resolve_with(stage_t *stage, const worker_sourc
                                               bool fills_cache)
 {
     worker_chain_t chain = { sources, fills_cache };
-    const worker_errand_t errand = { NULL, note_missing, NULL, stage };
+    const worker_errand_t errand = { .missing = note_missing, .baton = stage };
 
     return worker_resolve(&stage->core, &stage->config, &chain, &errand, stage->ws->pool);
 }

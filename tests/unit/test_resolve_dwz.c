@@ -46,7 +46,7 @@ static const worker_resolved_t *resolve_lib(workspace_t *ws, bool fills_cache)
                                 .host_dirs = workspace_path(ws, "host"),
                                 .host_debug_dir = workspace_path(ws, "debug") };
     worker_core_t core = { .modules = apr_array_make(ws->pool, 1, sizeof(worker_module_t)) };
-    const worker_errand_t errand = { NULL, ignore_missing, NULL, NULL };
+    const worker_errand_t errand = { .missing = ignore_missing };
     worker_module_t *module = apr_array_push(core.modules);
 
     memset(module, 0, sizeof(*module));

@@ -3,6 +3,11 @@
  * from and whether the cache keeps them. */
 #include "worker/environment/environment.h"
 
+#include <apr_strings.h>
+
+#include "worker/resolve/cache_hold.h"
+#include "worker/resolve/cache_trim.h"
+
 static worker_environment_t *plan_from(const worker_chain_t *chain, const worker_core_t *core,
                                        const retrace_config_t *config,
                                        const worker_errand_t *errand, apr_pool_t *p)
@@ -27,6 +32,28 @@ static void destroy_nothing(worker_environment_t *environment)
     (void)environment;
 }
 
+static void release_cache(worker_environment_t *environment)
+{
+    if (environment->hold != NULL) {
+        worker_cache_release(environment->hold, environment->config, environment->pool);
+    }
+}
+
+/* Where there is no hold nothing is removed, either: this user cannot write there. */
+static worker_cache_hold_t *hold_cache(const retrace_config_t *config,
+                                       const worker_errand_t *errand, apr_pool_t *p)
+{
+    worker_cache_hold_t *hold = NULL;
+    retrace_error_t err;
+
+    if (worker_cache_hold_open(&hold, config->cache_dir, &err, p) != APR_SUCCESS
+        && errand->tell != NULL) {
+        errand->tell(errand->baton, 'W',
+                     apr_pstrcat(p, "The cache cannot be written to: ", err.text, NULL));
+    }
+    return hold;
+}
+
 static apr_status_t prepare_extract(worker_environment_t **penvironment, const worker_core_t *core,
                                     const retrace_config_t *config, const worker_errand_t *errand,
                                     retrace_error_t *err, apr_pool_t *p)
@@ -34,9 +61,14 @@ static apr_status_t prepare_extract(worker_environment_t **penvironment, const w
     static const worker_source_t *const sources[] = { &worker_source_cache, &worker_source_host,
                                                       &worker_source_elsewhere, NULL };
     static const worker_chain_t chain = { sources, true };
+    worker_errand_t holding = *errand;
 
     (void)err;
-    *penvironment = plan_from(&chain, core, config, errand, p);
+    holding.hold = hold_cache(config, errand, p);
+    *penvironment = plan_from(&chain, core, config, &holding, p);
+    (*penvironment)->hold = holding.hold;
+    (*penvironment)->config = config;
+    (*penvironment)->pool = p;
     return APR_SUCCESS;
 }
 
@@ -53,7 +85,7 @@ static apr_status_t prepare_native(worker_environment_t **penvironment, const wo
 }
 
 const worker_environment_kind_t worker_environment_extract = { "extract", prepare_extract, run_gdb,
-                                                               destroy_nothing };
+                                                               release_cache };
 const worker_environment_kind_t worker_environment_native = { "native", prepare_native, run_gdb,
                                                               destroy_nothing };
 

@@ -44,6 +44,9 @@ struct worker_environment_t {
     const char *program;                /* below WORKER_SYSROOT; NULL: not found */
     apr_array_header_t *binds;          /* of worker_bind_t */
     apr_array_header_t *links;          /* of worker_link_t */
+    struct worker_cache_hold_t *hold;   /* of what it uses in the cache; NULL: none */
+    const retrace_config_t *config;     /* for the end of that hold */
+    apr_pool_t *pool;
 };
 
 extern const worker_environment_kind_t worker_environment_extract;

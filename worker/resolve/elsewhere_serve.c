@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "worker/resolve/cache_hold.h"
 #include "worker/resolve/source.h"
 #include "worker/text.h"
 
@@ -175,6 +176,8 @@ apr_status_t worker_elsewhere_serve(FILE *questions, FILE *answers, const retrac
     server.core.modules = apr_array_make(p, 64, sizeof(worker_module_t));
     server.errand.tell = tell;
     server.errand.baton = &server;
+    /* Until the worker holds what was put into the cache for it. */
+    (void)worker_cache_hold_open(&server.errand.hold, config->cache_dir, NULL, p);
     server.search.core = &server.core;
     server.search.errand = &server.errand;
     server.search.fetched = apr_hash_make(p);

@@ -14,11 +14,23 @@ typedef struct resolver_t {
     apr_pool_t *pool;
 } resolver_t;
 
+/* Once: what is true of one file is true of many. */
+static void tell_full(const resolver_t *r, const retrace_error_t *err)
+{
+    if (!r->search->is_full_told) {
+        r->search->is_full_told = true;
+        worker_search_tell(
+            r->search, 'W',
+            apr_pstrcat(r->pool, "The cache does not keep all files: ", err->text, NULL));
+    }
+}
+
 /* A full disk must not cost the backtrace: what cannot be cached is used where it is. */
 static const worker_found_t *keep(const resolver_t *r, worker_found_t *found,
                                   const worker_want_t *want)
 {
     worker_found_t *cached = NULL;
+    retrace_error_t err;
 
     if (found->source == worker_source_cache.name) {
         const char *source = apr_hash_get(r->search->fetched, found->path, APR_HASH_KEY_STRING);
@@ -26,9 +38,11 @@ static const worker_found_t *keep(const resolver_t *r, worker_found_t *found,
         found->source = source != NULL ? source : found->source;
         return found;
     }
-    if (!r->chain->fills_cache
-        || worker_cache_insert(&cached, r->config, want, found->path, NULL, r->pool)
-            != APR_SUCCESS) {
+    if (!r->chain->fills_cache) {
+        return found;
+    }
+    if (worker_cache_insert(&cached, r->config, want, found->path, &err, r->pool) != APR_SUCCESS) {
+        tell_full(r, &err);
         return found;
     }
     cached->source = found->source;

@@ -19,6 +19,8 @@ typedef enum worker_file_kind_t {
     WORKER_FILE_DWZ         /* what several files of debug information share */
 } worker_file_kind_t;
 
+#define WORKER_FILE_KINDS (WORKER_FILE_DWZ + 1)
+
 /** The name of a kind, as the log and the cache spell it: executable, debuginfo, dwz. */
 const char *worker_file_kind_name(worker_file_kind_t kind);
 
@@ -33,6 +35,7 @@ typedef struct worker_errand_t {
     worker_missing_fn missing;
     void (*tell)(void *baton, char level, const char *text); /* a line for the log; NULL: nobody */
     void *baton;
+    struct worker_cache_hold_t *hold; /* takes what is found in the cache; NULL: nobody does */
 } worker_errand_t;
 
 /** One search for all files of a core: what its sources keep from one question to the next. */
@@ -43,6 +46,7 @@ typedef struct worker_search_t {
     const char *servers; /* whom the source has asked for the present file; NULL: only itself */
     apr_pool_t *scratch; /* ends with the search */
     struct worker_elsewhere_t *elsewhere;       /* source_elsewhere.c; NULL: not started yet */
+    bool is_full_told;                          /* that the cache does not keep a file */
     struct worker_debuginfod_t *debuginfod;     /* source_debuginfod.c; NULL: not asked yet */
     struct worker_repositories_t *repositories; /* source_repo.c; NULL: not opened yet */
 } worker_search_t;
@@ -102,13 +106,22 @@ apr_status_t worker_source_check_open(worker_elf_file_t **pelf, int fd, const ch
                                       const worker_want_t *want, retrace_error_t *err,
                                       apr_pool_t *p);
 
-/** A file in CacheDir without a name, for what may get into the cache; the caller closes it. */
+/**
+ * A file in CacheDir without a name, for what may get into the cache; the caller closes it.
+ * @return APR_ENOSPC  there is less than MinStorageLeft
+ */
 apr_status_t worker_cache_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
                                     apr_pool_t *p);
 
+/** Bytes that may still be written to CacheDir: what is free there beyond MinStorageLeft. */
+int64_t worker_cache_room(const retrace_config_t *config);
+
 /**
  * Copy a file into the cache, once, whoever asks at the same time; checked again in its new place.
+ * Makes room before, where CacheSize asks for it (cache_trim.h). The errand of the search holds the
+ * file from then on; without one it may be gone at any time.
  * @param pfound  the cached file
+ * @return APR_ENOSPC  less than MinStorageLeft would be left
  */
 apr_status_t worker_cache_insert(worker_found_t **pfound, const retrace_config_t *config,
                                  const worker_want_t *want, const char *path, retrace_error_t *err,

@@ -100,15 +100,23 @@ static const char *url_of(const server_t *server, const worker_want_t *want, apr
                                                   : WORKER_FILE_DEBUGINFO));
 }
 
+/* The cache's file system keeps MinStorageLeft, too. */
+static int64_t largest_bytes(const quest_t *quest)
+{
+    int64_t limit_bytes = quest->config->debuginfod_max_mb * RETRACE_MIB;
+    int64_t room_bytes = worker_cache_room(quest->config);
+
+    return room_bytes < limit_bytes ? room_bytes : limit_bytes;
+}
+
 static apr_status_t fetch_into(worker_found_t **pfound, int fd, const quest_t *quest,
                                const char *url, retrace_error_t *err)
 {
     const retrace_config_t *config = quest->config;
     worker_elf_file_t *elf = NULL;
     apr_pool_t *p = quest->pool;
-    apr_status_t rv =
-        worker_fetch_get(quest->session->fetch, fd, url, config->debuginfod_max_mb * RETRACE_MIB,
-                         left_ms(quest), err, p);
+    apr_status_t rv = worker_fetch_get(quest->session->fetch, fd, url, largest_bytes(quest),
+                                       left_ms(quest), err, p);
 
     if (rv != APR_SUCCESS) {
         return rv;

@@ -21,7 +21,7 @@
 typedef struct match_t {
     const char *package;
     const char *path;
-    worker_want_t want; /* kind and build-id */
+    worker_want_t want; /* kind and build-id; of the same search */
 } match_t;
 
 typedef struct opened_t {
@@ -37,8 +37,8 @@ typedef struct worker_repositories_t {
 
 /* --- Opening ------------------------------------------------------------------------------- */
 
-static void add_matches(opened_t *opened, worker_file_kind_t kind, const char *build_id,
-                        apr_pool_t *p)
+static void add_matches(opened_t *opened, worker_search_t *search, worker_file_kind_t kind,
+                        const char *build_id, apr_pool_t *p)
 {
     apr_array_header_t *candidates = apr_array_make(p, 2, sizeof(worker_candidate_t));
     int i;
@@ -49,8 +49,9 @@ static void add_matches(opened_t *opened, worker_file_kind_t kind, const char *b
         match_t *match = apr_array_push(opened->matches);
         int *count = apr_hash_get(opened->covers, candidate->file, APR_HASH_KEY_STRING);
 
-        *match =
-            (match_t){ candidate->file, candidate->path, { .kind = kind, .build_id = build_id } };
+        *match = (match_t){ candidate->file,
+                            candidate->path,
+                            { .kind = kind, .build_id = build_id, .search = search } };
         if (count == NULL) {
             count = apr_pcalloc(p, sizeof(*count));
             apr_hash_set(opened->covers, candidate->file, APR_HASH_KEY_STRING, count);
@@ -59,16 +60,17 @@ static void add_matches(opened_t *opened, worker_file_kind_t kind, const char *b
     }
 }
 
-static void match_core(opened_t *opened, const worker_core_t *core, apr_pool_t *p)
+static void match_core(opened_t *opened, worker_search_t *search, apr_pool_t *p)
 {
+    const worker_core_t *core = search->core;
     int i;
 
     for (i = 0; i < core->modules->nelts; i++) {
         const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
 
         if (module->is_elf && module->build_id != NULL) {
-            add_matches(opened, WORKER_FILE_EXECUTABLE, module->build_id, p);
-            add_matches(opened, WORKER_FILE_DEBUGINFO, module->build_id, p);
+            add_matches(opened, search, WORKER_FILE_EXECUTABLE, module->build_id, p);
+            add_matches(opened, search, WORKER_FILE_DEBUGINFO, module->build_id, p);
         }
     }
 }
@@ -97,7 +99,7 @@ static void tell_refusals(const worker_search_t *search, const worker_repo_t *re
 }
 
 static void open_one(worker_repositories_t *repositories, const retrace_config_t *config,
-                     const worker_search_t *search, const char *name, apr_pool_t *p)
+                     worker_search_t *search, const char *name, apr_pool_t *p)
 {
     opened_t *opened = apr_palloc(p, sizeof(*opened));
     retrace_error_t err;
@@ -111,7 +113,7 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
         return;
     }
     tell_refusals(search, opened->repo, p);
-    match_core(opened, search->core, p);
+    match_core(opened, search, p);
     APR_ARRAY_PUSH(repositories->opened, opened_t *) = opened;
 }
 
@@ -186,6 +188,16 @@ static apr_status_t list_items(apr_array_header_t *items, apr_array_header_t *wa
     return rv;
 }
 
+static const char *describe_refusal(const char *path, const worker_want_t *want,
+                                    const char *package, const retrace_error_t *err, apr_pool_t *p)
+{
+    if (err->status == APR_ENOSPC) {
+        return apr_psprintf(p, "%s of package %s is not used: %s", path, package, err->text);
+    }
+    return apr_psprintf(p, "%s of package %s is not the %s with build-id %s: %s", path, package,
+                        worker_file_kind_name(want->kind), want->build_id, err->text);
+}
+
 /* Each file is what its build-id says, or it does not get into the cache. */
 static int keep_items(const apr_array_header_t *items, const apr_array_header_t *wants,
                       const retrace_config_t *config, worker_search_t *search, const char *package,
@@ -207,10 +219,7 @@ static int keep_items(const apr_array_header_t *items, const apr_array_header_t 
         else if (worker_cache_insert(&found, config, want,
                                      apr_psprintf(p, "/proc/self/fd/%d", item->fd), &err, p)
                  != APR_SUCCESS) {
-            worker_search_tell(
-                search, 'W',
-                apr_psprintf(p, "%s of package %s is not the %s with build-id %s: %s", item->path,
-                             package, worker_file_kind_name(want->kind), want->build_id, err.text));
+            worker_search_tell(search, 'W', describe_refusal(item->path, want, package, &err, p));
         }
         else {
             apr_hash_set(search->fetched, found->path, APR_HASH_KEY_STRING, NAME);
@@ -236,10 +245,15 @@ static apr_status_t unpack(const opened_t *opened, const worker_candidate_t *can
     apr_array_header_t *items = apr_array_make(p, 8, sizeof(worker_extract_item_t));
     apr_array_header_t *wants = apr_array_make(p, 8, sizeof(worker_want_t));
     const char *package = apr_pstrcat(p, opened->repo->name, "/", candidate->file, NULL);
+    worker_extract_limits_t limits = worker_extract_usual;
+    int64_t room_bytes = worker_cache_room(config);
     apr_status_t rv = list_items(items, wants, opened, candidate, want, config, err, p);
 
+    if (room_bytes < limits.file_bytes) {
+        limits.file_bytes = room_bytes;
+    }
     if (rv == APR_SUCCESS) {
-        rv = worker_extract(items, fd, &worker_extract_usual, err);
+        rv = worker_extract(items, fd, &limits, err);
     }
     if (rv == APR_SUCCESS) {
         int kept = keep_items(items, wants, config, want->search, package, p);
