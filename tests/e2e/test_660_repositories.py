@@ -329,7 +329,7 @@ class TestIndex:
         stage.env.wait_idle()
         cache = stage.env.server.dir / "cache"
         for entry in cache.iterdir():
-            if entry.name != "index":
+            if entry.is_dir() and entry.name != "index":
                 shutil.rmtree(entry)
         (cache / "index" / f"{RELEASE}.db").write_bytes(b"no database" * 1000)
         assert_complete(*stage.retrace())

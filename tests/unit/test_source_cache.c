@@ -205,7 +205,7 @@ static void what_would_leave_too_little_space_does_not_come(void **state)
     stage->config.min_storage_left_mb = free_mb(stage) + 1024;
     assert_int_equal(insert(stage), APR_ENOSPC);
     assert_non_null(strstr(stage->ws->err.text, "less than MinStorageLeft ("));
-    assert_false(workspace_exists(stage->ws, CACHED "/executable"));
+    assert_false(workspace_exists(stage->ws, CACHED));
     assert_int_equal(worker_cache_temporary(&fd, &stage->config, &stage->ws->err, stage->ws->pool),
                      APR_ENOSPC);
     assert_int_equal(fd, -1);

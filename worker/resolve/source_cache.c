@@ -230,26 +230,8 @@ static apr_status_t add_file(worker_found_t **pfound, const insertion_t *inserti
     return rv;
 }
 
-static apr_status_t insert_locked(worker_found_t **pfound, const insertion_t *insertion,
-                                  const char *path, retrace_error_t *err)
-{
-    struct stat info;
-    int64_t bytes;
-    apr_status_t rv;
-
-    if (look(pfound, insertion->config, insertion->want, NULL, insertion->pool) == APR_SUCCESS) {
-        return APR_SUCCESS;
-    }
-    if (stat(path, &info) != 0) {
-        return retrace_fail(err, errno, "open %s", path);
-    }
-    bytes = (info.st_size + BLOCK - 1) / BLOCK * BLOCK;
-    rv = require_room(insertion->config, insertion->directory, bytes, err);
-    return rv == APR_SUCCESS ? add_file(pfound, insertion, path, bytes + BLOCK, err) : rv;
-}
-
-static apr_status_t insert_held(worker_found_t **pfound, insertion_t *insertion, const char *path,
-                                retrace_error_t *err)
+static apr_status_t fill_entry(worker_found_t **pfound, insertion_t *insertion, const char *path,
+                               int64_t bytes, retrace_error_t *err)
 {
     const worker_want_t *want = insertion->want;
     int lock = -1;
@@ -263,11 +245,34 @@ static apr_status_t insert_held(worker_found_t **pfound, insertion_t *insertion,
         &lock, insertion->directory,
         apr_pstrcat(insertion->pool, worker_file_kind_name(want->kind), ".lock", NULL), true, err);
     if (rv == APR_SUCCESS) {
-        rv = insert_locked(pfound, insertion, path, err);
+        /* Who had the lock before may have done it. */
+        if (look(pfound, insertion->config, want, NULL, insertion->pool) != APR_SUCCESS) {
+            rv = add_file(pfound, insertion, path, bytes, err);
+        }
         (void)close(lock);
     }
     (void)close(insertion->directory);
     return rv;
+}
+
+/* Asks for space before anything is made. */
+static apr_status_t insert_held(worker_found_t **pfound, insertion_t *insertion, const char *path,
+                                retrace_error_t *err)
+{
+    struct stat info;
+    int64_t bytes;
+    apr_status_t rv;
+
+    if (look(pfound, insertion->config, insertion->want, NULL, insertion->pool) == APR_SUCCESS) {
+        return APR_SUCCESS;
+    }
+    if (stat(path, &info) != 0) {
+        return retrace_fail(err, errno, "open %s", path);
+    }
+    /* Of the file and of its directory. */
+    bytes = (info.st_size + BLOCK - 1) / BLOCK * BLOCK + BLOCK;
+    rv = require_room(insertion->config, insertion->top, bytes, err);
+    return rv == APR_SUCCESS ? fill_entry(pfound, insertion, path, bytes, err) : rv;
 }
 
 /* Who has no hold that lasts needs one for the time of the insertion. */
