@@ -80,7 +80,7 @@ for name in $(sed -n 's/^[[:space:]]*\(Retrace[A-Za-z]*\).*/\1/p' $httpd_conf | 
 done
 
 # --- Programs and their pages ---
-programs=$(sed -n '/^PROGRAMS *:=/,/[^\\]$/p' Makefile | grep -o '\$(B)/[a-z-]*' | sed 's|.*/||')
+programs=$(sed -n "/^PROGRAMS *:=/,/[^\\\\]$/p" Makefile | grep -o "retrace-[a-z-]*")
 [ -n "$programs" ] || complain "the Makefile has no PROGRAMS"
 for program in $programs; do
     [ -n "$(find helpers worker cleanup -name "$program.[18]" 2>/dev/null)" ] ||
