@@ -334,10 +334,24 @@ static void a_redirect_stays_with_the_servers_and_keeps_tls(void **state)
     } cases[] = {
         { "https://a.example/x", "https://a.example/y", true },
         { "https://a.example/x", "https://A.EXAMPLE/y", true },
-        { "https://a.example/x", "https://a.example:8443/y", true },
-        { "https://a.example/x", "https://b.example/y", true },
+        { "https://a.example/x", "https://a.example:443/y", true },
+        { "https://a.example/x", "https://b.example:8002/y", true },
         { "http://b.example/x", "https://a.example/y", true },
-        { "http://b.example/x", "http://a.example/y", true },
+        { "http://b.example/x", "http://b.example:8002/y", true },
+        { "http://b.example/x", "http://d.example/y", true },
+        { "http://d.example/x", "https://d.example/y", true },
+        { "http://d.example/x", "https://d.example:443/y", true },
+        { "http://d.example/x", "https://d.example:8443/y", false },
+        { "http://d.example/x", "http://d.example:443/y", false },
+        { "https://a.example/x", "https://a.example:8443/y", false },
+        { "https://a.example/x", "https://a.example:22/y", false },
+        { "https://a.example/x", "https://b.example/y", false },
+        { "http://b.example/x", "http://a.example/y", false },
+        { "http://b.example/x", "http://b.example/y", false },
+        { "http://b.example/x", "http://b.example:80/y", false },
+        { "http://b.example/x", "http://me@b.example:8002/y", false },
+        { "http://b.example/x", "http://:secret@b.example:8002/y", false },
+        { "https://a.example/x", "https://me:secret@a.example/y", false },
         { "https://a.example/x", "http://a.example/y", false },
         { "https://a.example/x", "https://c.example/y", false },
         { "https://a.example/x", "https://a.example.org/y", false },
@@ -356,6 +370,7 @@ static void a_redirect_stays_with_the_servers_and_keeps_tls(void **state)
 
     APR_ARRAY_PUSH(servers, const char *) = "https://a.example/debuginfod/";
     APR_ARRAY_PUSH(servers, const char *) = "http://b.example:8002";
+    APR_ARRAY_PUSH(servers, const char *) = "http://d.example";
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         if (worker_fetch_may_follow(servers, cases[i].from, cases[i].to, stage->ws->pool)
             != cases[i].may) {

@@ -165,7 +165,7 @@ static apr_status_t get_once(const char **plocation, const worker_fetch_t *fetch
 
 /* --- Redirects ----------------------------------------------------------------------------- */
 
-/* A part of a URL, in p; NULL when it has none or is no URL. */
+/* A part of a URL, in p; NULL when it has none or is no URL. A port may be that of the scheme. */
 static const char *part_of(const char *url, CURLUPart what, apr_pool_t *p)
 {
     CURLU *parsed = curl_url();
@@ -173,7 +173,7 @@ static const char *part_of(const char *url, CURLUPart what, apr_pool_t *p)
     const char *copy = NULL;
 
     if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK
-        && curl_url_get(parsed, what, &part, 0) == CURLUE_OK) {
+        && curl_url_get(parsed, what, &part, CURLU_DEFAULT_PORT) == CURLUE_OK) {
         copy = apr_pstrdup(p, part);
         curl_free(part);
     }
@@ -181,14 +181,30 @@ static const char *part_of(const char *url, CURLUPart what, apr_pool_t *p)
     return copy;
 }
 
-static bool is_host_of(const apr_array_header_t *servers, const char *host, apr_pool_t *p)
+static bool is_equal(const char *a, const char *b)
+{
+    return a != NULL && b != NULL && strcasecmp(a, b) == 0;
+}
+
+/* A host has more than one server: its other ports are not the admin's word. From http to https
+ * alone the port changes with the scheme. */
+static bool is_on_server(const char *url, const char *server, apr_pool_t *p)
+{
+    const char *port = part_of(url, CURLUPART_PORT, p);
+    const char *its_port = part_of(server, CURLUPART_PORT, p);
+
+    return is_equal(part_of(url, CURLUPART_HOST, p), part_of(server, CURLUPART_HOST, p))
+        && (is_equal(port, its_port)
+            || (is_equal(part_of(url, CURLUPART_SCHEME, p), "https") && is_equal(port, "443")
+                && is_equal(its_port, "80")));
+}
+
+static bool is_on_one_of(const char *url, const apr_array_header_t *servers, apr_pool_t *p)
 {
     int i;
 
     for (i = 0; i < servers->nelts; i++) {
-        const char *own = part_of(APR_ARRAY_IDX(servers, i, const char *), CURLUPART_HOST, p);
-
-        if (own != NULL && strcasecmp(own, host) == 0) {
+        if (is_on_server(url, APR_ARRAY_IDX(servers, i, const char *), p)) {
             return true;
         }
     }
@@ -198,18 +214,16 @@ static bool is_host_of(const apr_array_header_t *servers, const char *host, apr_
 bool worker_fetch_may_follow(const apr_array_header_t *servers, const char *from, const char *to,
                              apr_pool_t *p)
 {
-    const char *before = part_of(from, CURLUPART_SCHEME, p);
     const char *scheme = part_of(to, CURLUPART_SCHEME, p);
-    const char *host = part_of(to, CURLUPART_HOST, p);
+    bool is_tls = is_equal(scheme, "https");
 
-    if (before == NULL || scheme == NULL || host == NULL) {
+    if (!is_tls
+        && (!is_equal(scheme, "http") || !is_equal(part_of(from, CURLUPART_SCHEME, p), "http"))) {
         return false;
     }
-    if (strcasecmp(scheme, "https") != 0
-        && (strcasecmp(scheme, "http") != 0 || strcasecmp(before, "https") == 0)) {
-        return false;
-    }
-    return is_host_of(servers, host, p);
+    /* As whom to ask is the admin's word as well. */
+    return part_of(to, CURLUPART_USER, p) == NULL && part_of(to, CURLUPART_PASSWORD, p) == NULL
+        && is_on_one_of(to, servers, p);
 }
 
 apr_status_t worker_fetch_get(worker_fetch_t *fetch, int fd, const char *url, int64_t max_bytes,

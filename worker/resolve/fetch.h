@@ -20,8 +20,8 @@ typedef struct worker_fetch_t worker_fetch_t;
 
 /**
  * @param pfetch   in p, which ends it
- * @param servers  of const char *, URLs; redirects are followed to their hosts only. Must live as
- *                 long as p
+ * @param servers  of const char *, URLs; redirects are followed to their hosts and ports
+ *                 only. Must live as long as p
  */
 apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t *servers,
                                retrace_error_t *err, apr_pool_t *p);
@@ -42,8 +42,8 @@ apr_status_t worker_fetch_get(worker_fetch_t *fetch, int fd, const char *url, in
                               int64_t time_ms, retrace_error_t *err, apr_pool_t *p);
 
 /**
- * Is a redirect followed? Only to http and https, not from https to http, and only to the host of
- * one of the servers. Pure.
+ * Is a redirect followed? Only to http and https, not from https to http, without a user's name, and
+ * only to the host and port of one of the servers, or to https there if it has http. Pure.
  */
 bool worker_fetch_may_follow(const apr_array_header_t *servers, const char *from, const char *to,
                              apr_pool_t *p);
