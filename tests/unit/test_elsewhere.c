@@ -165,6 +165,20 @@ static void one_that_never_answers_is_given_up(void **state)
     apr_pool_destroy(stage->search.scratch); /* ends it, or the alarm rings */
 }
 
+/* Each answer alone comes in time. */
+static void the_time_is_for_all_answers_together(void **state)
+{
+    stage_t *stage = *state;
+
+    stage->config.max_task_runtime_s = 4;
+    program(stage,
+            "while read find; do sleep 0.8; printf 'missing\\trepo\\tno package has it\\n'; done");
+    expect_none(stage, "no package has it");
+    expect_none(stage, "no package has it");
+    expect_none(stage, "did not answer in time");
+    apr_pool_destroy(stage->search.scratch);
+}
+
 static void what_it_claims_to_have_found_is_looked_at(void **state)
 {
     stage_t *stage = *state;
@@ -283,6 +297,7 @@ int main(void)
         TEST(a_program_that_fails_costs_only_what_it_would_have_found),
         TEST(a_program_that_is_not_there_is_told),
         TEST(one_that_never_answers_is_given_up),
+        TEST(the_time_is_for_all_answers_together),
         TEST(what_it_claims_to_have_found_is_looked_at),
         TEST(answers_are_taken_with_what_was_told_on_the_way),
         TEST(questions_that_are_none_end_the_conversation),

@@ -10,17 +10,20 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
 #include "worker/path.h"
 #include "worker/resolve/elsewhere.h"
 #include "worker/resolve/source.h"
 
 #define NAME       "elsewhere"
-#define TIME_SHARE 2   /* of MaxTaskRuntime, for one answer: one half is for gdb */
-#define DWZ_NAME   255 /* bytes of a dwz file's name */
+#define TIME_SHARE 2             /* of MaxTaskRuntime, for all answers: one half is for gdb */
+#define MS         INT64_C(1000) /* in a second */
+#define DWZ_NAME   255           /* bytes of a dwz file's name */
 
 typedef struct worker_elsewhere_t {
     const retrace_config_t *config;
     apr_proc_t process;
+    int64_t deadline_ms;
     const char *refusal; /* why it is not asked any more; NULL: it is */
 } worker_elsewhere_t;
 
@@ -88,8 +91,6 @@ static apr_status_t start_program(worker_elsewhere_t *elsewhere, apr_pool_t *p)
         apr_pool_cleanup_register(p, elsewhere, end_program, apr_pool_cleanup_null);
         keep_from_children(elsewhere->process.in);
         keep_from_children(elsewhere->process.out);
-        rv = apr_file_pipe_timeout_set(elsewhere->process.out,
-                                       apr_time_from_sec(config->max_task_runtime_s / TIME_SHARE));
     }
     return rv;
 }
@@ -124,6 +125,7 @@ static worker_elsewhere_t *open_session(const retrace_config_t *config,
     worker_elsewhere_t *elsewhere = apr_pcalloc(search->scratch, sizeof(*elsewhere));
 
     elsewhere->config = config;
+    elsewhere->deadline_ms = retrace_clock_ms() + config->max_task_runtime_s * MS / TIME_SHARE;
     if (start_program(elsewhere, search->scratch) != APR_SUCCESS) {
         give_up(elsewhere, search,
                 apr_psprintf(search->scratch,
@@ -205,10 +207,22 @@ static bool is_answer(const char *word)
     return false;
 }
 
+static apr_status_t read_line(char *line, const worker_elsewhere_t *elsewhere)
+{
+    int64_t left_ms = elsewhere->deadline_ms - retrace_clock_ms();
+    apr_status_t rv = APR_TIMEUP;
+
+    if (left_ms > 0) {
+        rv = apr_file_pipe_timeout_set(elsewhere->process.out, apr_time_from_msec(left_ms));
+    }
+    return rv == APR_SUCCESS ? apr_file_gets(line, WORKER_ELSEWHERE_LINE, elsewhere->process.out)
+                             : rv;
+}
+
 static const char *read_fields(const char *fields[WORKER_ELSEWHERE_FIELDS], char *line,
                                const worker_elsewhere_t *elsewhere)
 {
-    apr_status_t rv = apr_file_gets(line, WORKER_ELSEWHERE_LINE, elsewhere->process.out);
+    apr_status_t rv = read_line(line, elsewhere);
 
     if (APR_STATUS_IS_TIMEUP(rv)) {
         return WORKER_ELSEWHERE_PROGRAM " did not answer in time: nothing more is asked";
