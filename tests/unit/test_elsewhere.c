@@ -165,6 +165,25 @@ static void one_that_never_answers_is_given_up(void **state)
     apr_pool_destroy(stage->search.scratch); /* ends it, or the alarm rings */
 }
 
+static void one_that_does_not_listen_is_given_up(void **state)
+{
+    stage_t *stage = *state;
+    worker_module_t module = APR_ARRAY_IDX(stage->core.modules, 0, worker_module_t);
+    int i;
+
+    for (i = 1; i < WORKER_CORE_MAX_MODULES; i++) { /* more than a pipe holds */
+        APR_ARRAY_PUSH(stage->core.modules, worker_module_t) = module;
+    }
+    stage->config.max_task_runtime_s = 2;
+    workspace_write(stage->ws, "programs/" WORKER_ELSEWHERE_PROGRAM,
+                    "#!/bin/sh\nexec sleep 1000\n");
+    assert_int_equal(chmod(workspace_path(stage->ws, "programs/" WORKER_ELSEWHERE_PROGRAM), 0755),
+                     0);
+    expect_none(stage, "does not listen");
+    assert_non_null(strstr(stage->log, "W "));
+    apr_pool_destroy(stage->search.scratch);
+}
+
 /* Each answer alone comes in time. */
 static void the_time_is_for_all_answers_together(void **state)
 {
@@ -297,6 +316,7 @@ int main(void)
         TEST(a_program_that_fails_costs_only_what_it_would_have_found),
         TEST(a_program_that_is_not_there_is_told),
         TEST(one_that_never_answers_is_given_up),
+        TEST(one_that_does_not_listen_is_given_up),
         TEST(the_time_is_for_all_answers_together),
         TEST(what_it_claims_to_have_found_is_looked_at),
         TEST(answers_are_taken_with_what_was_told_on_the_way),

@@ -25,6 +25,7 @@ typedef struct worker_elsewhere_t {
     apr_proc_t process;
     int64_t deadline_ms;
     const char *refusal; /* why it is not asked any more; NULL: it is */
+    char line[WORKER_ELSEWHERE_LINE];
 } worker_elsewhere_t;
 
 /* --- The program --------------------------------------------------------------------------- */
@@ -91,25 +92,38 @@ static apr_status_t start_program(worker_elsewhere_t *elsewhere, apr_pool_t *p)
         apr_pool_cleanup_register(p, elsewhere, end_program, apr_pool_cleanup_null);
         keep_from_children(elsewhere->process.in);
         keep_from_children(elsewhere->process.out);
+        rv = apr_file_pipe_timeout_set(elsewhere->process.in,
+                                       apr_time_from_sec(config->max_task_runtime_s) / TIME_SHARE);
     }
     return rv;
 }
 
-static void introduce(const worker_elsewhere_t *elsewhere, const worker_search_t *search)
+static bool is_told(const worker_elsewhere_t *elsewhere, const char *lines)
 {
-    apr_file_t *to = elsewhere->process.in;
+    return apr_file_puts(lines, elsewhere->process.in) == APR_SUCCESS;
+}
+
+/* @return whether it has taken all of it */
+static bool introduce(const worker_elsewhere_t *elsewhere, const worker_search_t *search)
+{
     const char *release = search->errand->release;
+    apr_pool_t *p = search->scratch;
+    bool goes_on =
+        is_told(elsewhere,
+                apr_pstrcat(p, WORKER_ELSEWHERE_RELEASE "\t", release != NULL ? release : "-",
+                            "\n" WORKER_ELSEWHERE_ARCH "\t", search->core->arch, "\n", NULL));
     int i;
 
-    (void)apr_file_printf(to, WORKER_ELSEWHERE_RELEASE "\t%s\n" WORKER_ELSEWHERE_ARCH "\t%s\n",
-                          release != NULL ? release : "-", search->core->arch);
-    for (i = 0; i < search->core->modules->nelts; i++) {
+    for (i = 0; i < search->core->modules->nelts && goes_on; i++) {
         const worker_module_t *module = &APR_ARRAY_IDX(search->core->modules, i, worker_module_t);
 
         if (module->is_elf && module->build_id != NULL) {
-            (void)apr_file_printf(to, WORKER_ELSEWHERE_MODULE "\t%s\n", module->build_id);
+            goes_on =
+                is_told(elsewhere,
+                        apr_pstrcat(p, WORKER_ELSEWHERE_MODULE "\t", module->build_id, "\n", NULL));
         }
     }
+    return goes_on;
 }
 
 static void give_up(worker_elsewhere_t *elsewhere, const worker_search_t *search,
@@ -133,8 +147,8 @@ static worker_elsewhere_t *open_session(const retrace_config_t *config,
                              " cannot be run: no repository and no server is asked",
                              config->program_dir));
     }
-    else {
-        introduce(elsewhere, search);
+    else if (!introduce(elsewhere, search)) {
+        give_up(elsewhere, search, WORKER_ELSEWHERE_PROGRAM " does not listen: nothing is asked");
     }
     return elsewhere;
 }
@@ -153,14 +167,6 @@ static const char *dwz_name(const worker_want_t *want)
         }
     }
     return strlen(name) <= DWZ_NAME ? name : "";
-}
-
-static apr_status_t ask(const worker_elsewhere_t *elsewhere, const worker_want_t *want)
-{
-    int length = apr_file_printf(elsewhere->process.in, WORKER_ELSEWHERE_FIND "\t%s\t%s\t%s\n",
-                                 worker_file_kind_name(want->kind), want->build_id, dwz_name(want));
-
-    return length > 0 ? APR_SUCCESS : APR_EGENERAL;
 }
 
 /* @return false: this line was not the last one */
@@ -207,7 +213,7 @@ static bool is_answer(const char *word)
     return false;
 }
 
-static apr_status_t read_line(char *line, const worker_elsewhere_t *elsewhere)
+static apr_status_t read_line(worker_elsewhere_t *elsewhere)
 {
     int64_t left_ms = elsewhere->deadline_ms - retrace_clock_ms();
     apr_status_t rv = APR_TIMEUP;
@@ -215,14 +221,15 @@ static apr_status_t read_line(char *line, const worker_elsewhere_t *elsewhere)
     if (left_ms > 0) {
         rv = apr_file_pipe_timeout_set(elsewhere->process.out, apr_time_from_msec(left_ms));
     }
-    return rv == APR_SUCCESS ? apr_file_gets(line, WORKER_ELSEWHERE_LINE, elsewhere->process.out)
-                             : rv;
+    return rv == APR_SUCCESS
+        ? apr_file_gets(elsewhere->line, WORKER_ELSEWHERE_LINE, elsewhere->process.out)
+        : rv;
 }
 
-static const char *read_fields(const char *fields[WORKER_ELSEWHERE_FIELDS], char *line,
-                               const worker_elsewhere_t *elsewhere)
+static const char *read_fields(const char *fields[WORKER_ELSEWHERE_FIELDS],
+                               worker_elsewhere_t *elsewhere)
 {
-    apr_status_t rv = read_line(line, elsewhere);
+    apr_status_t rv = read_line(elsewhere);
 
     if (APR_STATUS_IS_TIMEUP(rv)) {
         return WORKER_ELSEWHERE_PROGRAM " did not answer in time: nothing more is asked";
@@ -230,8 +237,8 @@ static const char *read_fields(const char *fields[WORKER_ELSEWHERE_FIELDS], char
     if (rv != APR_SUCCESS) {
         return WORKER_ELSEWHERE_PROGRAM " has ended before its time: nothing more is asked";
     }
-    if (strchr(line, '\n') == NULL || worker_elsewhere_split(fields, line) == 0
-        || !is_answer(fields[0])) {
+    if (strchr(elsewhere->line, '\n') == NULL
+        || worker_elsewhere_split(fields, elsewhere->line) == 0 || !is_answer(fields[0])) {
         return WORKER_ELSEWHERE_PROGRAM " does not make sense: nothing more is asked";
     }
     return NULL;
@@ -241,13 +248,16 @@ static apr_status_t converse(worker_found_t **pfound, worker_elsewhere_t *elsewh
                              const worker_want_t *want, retrace_error_t *err, apr_pool_t *p)
 {
     const char *fields[WORKER_ELSEWHERE_FIELDS];
-    char *line = apr_palloc(want->search->scratch, WORKER_ELSEWHERE_LINE);
     const char *wrong;
     apr_status_t rv = APR_SUCCESS;
 
-    (void)ask(elsewhere, want); /* what went wrong shows in the answer */
+    /* What went wrong shows in the answer. */
+    (void)is_told(elsewhere,
+                  apr_pstrcat(want->search->scratch, WORKER_ELSEWHERE_FIND "\t",
+                              worker_file_kind_name(want->kind), "\t", want->build_id, "\t",
+                              dwz_name(want), "\n", NULL));
     do {
-        wrong = read_fields(fields, line, elsewhere);
+        wrong = read_fields(fields, elsewhere);
         if (wrong != NULL) {
             give_up(elsewhere, want->search, wrong);
             return retrace_fail(err, APR_EGENERAL, "%s", wrong);
