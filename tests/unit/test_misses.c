@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 #include <fcntl.h>
 
 #include "tests/unit/workspace.h"
@@ -119,6 +120,29 @@ static void only_what_is_over_is_pruned(void **state)
     assert_false(workspace_exists(ws, MISS));
 }
 
+static void misses_have_a_limit(void **state)
+{
+    workspace_t *ws = *state;
+    const retrace_config_t config = make_config(ws);
+    const worker_want_t other = { .kind = WORKER_FILE_EXECUTABLE, .build_id = SAMPLE_ID };
+
+    workspace_make_dir(ws, "cache/missing");
+    workspace_shell(
+        ws,
+        apr_psprintf(ws->pool, "cd cache/missing && seq %d | xargs touch", WORKER_MISSES_MAX - 1));
+    worker_miss_remember(&config, &want, ws->pool);
+    worker_miss_remember(&config, &other, ws->pool);
+    assert_int_equal(workspace_count(ws, "cache/missing"), WORKER_MISSES_MAX);
+    set_time(ws, NOW);
+    assert_true(worker_miss_is_known(&config, &want, NOW, ws->pool));
+    assert_false(worker_miss_is_known(&config, &other, NOW, ws->pool));
+    workspace_shell(ws, "find cache/missing -name '*[0-9]' -exec touch -d @1 {} +");
+    worker_misses_prune(&config, NOW + KEEP_S - 1);
+    assert_int_equal(workspace_count(ws, "cache/missing"), 1);
+    worker_miss_remember(&config, &other, ws->pool);
+    assert_int_equal(workspace_count(ws, "cache/missing"), 2);
+}
+
 static void without_a_cache_nothing_happens(void **state)
 {
     workspace_t *ws = *state;
@@ -156,6 +180,7 @@ int main(void)
         TEST(the_time_of_0_remembers_nothing),
         TEST(what_is_forgotten_is_not_known),
         TEST(only_what_is_over_is_pruned),
+        TEST(misses_have_a_limit),
         TEST(without_a_cache_nothing_happens),
         TEST(no_descriptor_is_left_open),
     };

@@ -69,6 +69,14 @@ bool worker_miss_is_known(const retrace_config_t *config, const worker_want_t *w
     return is_known;
 }
 
+static bool is_full(int directory)
+{
+    int count = 0;
+
+    return retrace_fs_count(&count, directory, WORKER_MISSES_MAX, NULL) != APR_SUCCESS
+        || count >= WORKER_MISSES_MAX;
+}
+
 void worker_miss_remember(const retrace_config_t *config, const worker_want_t *want, apr_pool_t *p)
 {
     int directory;
@@ -76,8 +84,10 @@ void worker_miss_remember(const retrace_config_t *config, const worker_want_t *w
     if (config->debuginfod_miss_s == 0 || (directory = open_directory(config, true)) < 0) {
         return;
     }
-    (void)retrace_fs_replace(directory, name_of(want, p), config->debuginfod_urls,
-                             strlen(config->debuginfod_urls), 0640, false, NULL);
+    if (!is_full(directory)) {
+        (void)retrace_fs_replace(directory, name_of(want, p), config->debuginfod_urls,
+                                 strlen(config->debuginfod_urls), 0640, false, NULL);
+    }
     (void)close(directory);
 }
 

@@ -11,11 +11,13 @@
 #include "lib/config.h"
 #include "worker/resolve/source.h"
 
+#define WORKER_MISSES_MAX 20000 /* that are remembered: cores may name any build-ids */
+
 /** Has it been missing for less than DebuginfodMissTime, on all of the present DebuginfodURLs? */
 bool worker_miss_is_known(const retrace_config_t *config, const worker_want_t *want, time_t now,
                           apr_pool_t *p);
 
-/** Nothing happens when DebuginfodMissTime is 0. */
+/** Nothing happens when DebuginfodMissTime is 0, or when there are WORKER_MISSES_MAX. */
 void worker_miss_remember(const retrace_config_t *config, const worker_want_t *want, apr_pool_t *p);
 
 void worker_miss_forget(const retrace_config_t *config, const worker_want_t *want, apr_pool_t *p);
