@@ -451,6 +451,19 @@ static void who_has_waited_long_enough_fetches_it_himself(void **state)
     (void)close(lock);
 }
 
+static void for_what_is_known_nobody_waits(void **state)
+{
+    stage_t *stage = *state;
+    int lock = -1;
+
+    expect_none(stage, WORKER_FILE_EXECUTABLE, "does not have it");
+    assert_int_equal(retrace_fs_lock(&lock, stage->ws->dir, "cache/fetching/11.lock", false, NULL),
+                     APR_SUCCESS);
+    stage->config.debuginfod_timeout_s = 3600; /* the alarm would ring */
+    expect_none(stage, WORKER_FILE_EXECUTABLE, "less than 600 s ago");
+    (void)close(lock);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -480,6 +493,7 @@ int main(void)
         TEST(the_rest_of_a_tasks_time_is_for_gdb),
         TEST(many_who_want_it_at_once_fetch_it_once),
         TEST(who_has_waited_long_enough_fetches_it_himself),
+        TEST(for_what_is_known_nobody_waits),
     };
 
     apr_initialize();

@@ -216,29 +216,36 @@ static void note_all_asked(const quest_t *quest)
     }
 }
 
-/* Another task may have asked just before. */
-static apr_status_t ask_unless_known(worker_found_t **pfound, quest_t *quest, retrace_error_t *err)
+/* Another task may have asked just before. @return whether *prv is the answer */
+static bool is_known(worker_found_t **pfound, apr_status_t *prv, const quest_t *quest,
+                     retrace_error_t *err)
 {
     const retrace_config_t *config = quest->config;
-    const worker_want_t *want = quest->want;
     apr_pool_t *p = quest->pool;
-    apr_status_t rv;
 
-    if (worker_source_cache.find(pfound, config, want, NULL, p) == APR_SUCCESS) {
-        return APR_SUCCESS;
+    *prv = worker_source_cache.find(pfound, config, quest->want, NULL, p);
+    if (*prv == APR_SUCCESS) {
+        return true;
     }
-    if (worker_miss_is_known(config, want, apr_time_sec(apr_time_now()), p)) {
-        note_all_asked(quest);
-        return retrace_fail(err, APR_NOTFOUND, "no debuginfod server had it less than %ld s ago",
-                            (long)config->debuginfod_miss_s);
+    if (!worker_miss_is_known(config, quest->want, apr_time_sec(apr_time_now()), p)) {
+        return false;
     }
-    rv = ask_all(pfound, quest, err);
+    note_all_asked(quest);
+    *prv = retrace_fail(err, APR_NOTFOUND, "no debuginfod server had it less than %ld s ago",
+                        (long)config->debuginfod_miss_s);
+    return true;
+}
+
+static apr_status_t ask_and_remember(worker_found_t **pfound, quest_t *quest, retrace_error_t *err)
+{
+    apr_status_t rv = ask_all(pfound, quest, err);
+
     if (rv == APR_SUCCESS) {
         (*pfound)->source = NAME;
-        worker_miss_forget(config, want, p);
+        worker_miss_forget(quest->config, quest->want, quest->pool);
     }
     else if (quest->is_miss) {
-        worker_miss_remember(config, want, p);
+        worker_miss_remember(quest->config, quest->want, quest->pool);
     }
     return rv;
 }
@@ -286,8 +293,13 @@ static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config
     if (quest.session->fetch == NULL) {
         return APR_NOTFOUND; /* err keeps what the source before has said */
     }
+    if (is_known(pfound, &rv, &quest, err)) {
+        return rv;
+    }
     fd = lock(&quest);
-    rv = ask_unless_known(pfound, &quest, err);
+    if (!is_known(pfound, &rv, &quest, err)) {
+        rv = ask_and_remember(pfound, &quest, err);
+    }
     if (fd >= 0) {
         (void)close(fd);
     }
