@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "lib/nevra.h"
-#include "mod_retrace/releases.h"
+#include "lib/release.h"
 #include "mod_retrace/reply.h"
 #include "mod_retrace/route.h"
 
@@ -69,7 +69,7 @@ static bool has_package(const char *repository, const retrace_nevra_t *nevra, co
 static bool is_known(const retrace_config_t *config, const retrace_nevra_t *nevra, const char *arch,
                      const char *release, apr_pool_t *p)
 {
-    const apr_array_header_t *releases = mr_releases_of_repositories(config, p);
+    const apr_array_header_t *releases = retrace_release_names(config->repo_dir, p);
     int i;
 
     for (i = 0; i < releases->nelts; i++) {
@@ -97,7 +97,7 @@ int mr_checkpackage(request_rec *r)
     if (arch == NULL || !is_arch(arch)) {
         return mr_reply_refusal(r, HTTP_FORBIDDEN, "X-Package-Arch must be an architecture.");
     }
-    if (release != NULL && !mr_releases_is_id(release)) {
+    if (release != NULL && !retrace_release_is_name(release)) {
         return mr_reply_refusal(r, HTTP_FORBIDDEN,
                                 "X-OS-Release must be distribution-version-architecture.");
     }

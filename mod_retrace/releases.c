@@ -3,56 +3,16 @@
 #include "mod_retrace/releases.h"
 
 #include <apr_strings.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include "lib/fs.h"
+#include "lib/release.h"
 
-#define ID_MAX         100 /* characters of a release's id */
 #define OS_RELEASE     "/etc/os-release"
 #define OS_RELEASE_MAX 8192 /* bytes */
-
-bool mr_releases_is_id(const char *text)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const char *dash = strchr(text, '-');
-
-    return text[0] != '.' && text[0] != '-' && strlen(text) <= ID_MAX
-        && strspn(text, allowed) == strlen(text) && dash != NULL && strchr(dash + 1, '-') != NULL;
-}
-
-static bool is_repository(int repo_dir, const char *name, apr_pool_t *p)
-{
-    return mr_releases_is_id(name)
-        && faccessat(repo_dir, apr_pstrcat(p, name, "/repodata", NULL), F_OK, 0) == 0;
-}
-
-apr_array_header_t *mr_releases_of_repositories(const retrace_config_t *config, apr_pool_t *p)
-{
-    apr_array_header_t *releases = apr_array_make(p, 32, sizeof(const char *));
-    int fd = open(config->repo_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    DIR *listing = fd >= 0 ? fdopendir(fd) : NULL;
-    struct dirent *entry;
-
-    if (listing == NULL) {
-        if (fd >= 0) {
-            (void)close(fd);
-        }
-        return releases;
-    }
-    while ((entry = readdir(listing)) != NULL) {
-        if (is_repository(dirfd(listing), entry->d_name, p)) {
-            APR_ARRAY_PUSH(releases, const char *) = apr_pstrdup(p, entry->d_name);
-        }
-    }
-    (void)closedir(listing);
-    return releases;
-}
 
 /* The value of NAME=value or NAME="value"; NULL when there is no such line. */
 static const char *find_value(const char *text, const char *name, apr_pool_t *p)
@@ -92,9 +52,10 @@ static const char *own_release(apr_pool_t *p)
         return NULL;
     }
     id = apr_pstrcat(p, name, "-", version, "-", machine.machine, NULL);
-    return mr_releases_is_id(id) ? id : NULL;
+    return retrace_release_is_name(id) ? id : NULL;
 }
 
+/* Newest first. */
 static int compare_names(const void *a, const void *b)
 {
     return -strverscmp(*(const char *const *)a, *(const char *const *)b);
@@ -112,14 +73,31 @@ static bool contains(const apr_array_header_t *releases, const char *id)
     return false;
 }
 
+/* Behind the releases: where the list is cut, these go first. */
+static void append_aliases(apr_array_header_t *releases, apr_pool_t *p)
+{
+    apr_array_header_t *aliases = apr_array_make(p, 32, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < releases->nelts; i++) {
+        retrace_release_add_aliases(aliases, APR_ARRAY_IDX(releases, i, const char *));
+    }
+    for (i = 0; i < aliases->nelts; i++) {
+        if (!contains(releases, APR_ARRAY_IDX(aliases, i, const char *))) {
+            APR_ARRAY_PUSH(releases, const char *) = APR_ARRAY_IDX(aliases, i, const char *);
+        }
+    }
+}
+
 apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t *p)
 {
-    apr_array_header_t *releases = mr_releases_of_repositories(config, p);
+    apr_array_header_t *releases = retrace_release_names(config->repo_dir, p);
     const char *own = config->host_dirs[0] != '\0' ? own_release(p) : NULL;
 
     if (own != NULL && !contains(releases, own)) {
         APR_ARRAY_PUSH(releases, const char *) = own;
     }
     qsort(releases->elts, (size_t)releases->nelts, sizeof(const char *), compare_names);
+    append_aliases(releases, p);
     return releases;
 }

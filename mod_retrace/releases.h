@@ -6,7 +6,6 @@
 
 #include <apr_pools.h>
 #include <apr_tables.h>
-#include <stdbool.h>
 
 #include "lib/config.h"
 
@@ -14,15 +13,10 @@
     31 /* old clients have 32 places, and the last one takes the rest of the line */
 
 /**
- * The releases `<distribution>-<version>-<architecture>`, newest first.
+ * The releases `<distribution>-<version>-<architecture>`, newest first; then other names of theirs
+ * (`rhel-8.6-x86_64` for `rhel-8-x86_64`), since clients compare whole names.
  * @return of const char *, in p
  */
 apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t *p);
-
-/** Letters, digits and `._-`, with two dashes, no dot at the beginning: safe as a directory's name. */
-bool mr_releases_is_id(const char *text);
-
-/** Those of RepoDir alone, in no order. */
-apr_array_header_t *mr_releases_of_repositories(const retrace_config_t *config, apr_pool_t *p);
 
 #endif

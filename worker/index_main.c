@@ -10,6 +10,7 @@
 
 #include "lib/config.h"
 #include "worker/resolve/cache_entries.h"
+#include "lib/release.h"
 #include "worker/resolve/repo.h"
 
 #define EXIT_REFUSED 1 /* some package is not used */
@@ -86,7 +87,7 @@ static bool take_names(apr_array_header_t *names, int argc, char *argv[], int fi
     int i;
 
     for (i = first; i < argc; i++) {
-        if (!worker_repo_is_name(argv[i])) {
+        if (!retrace_release_is_name(argv[i])) {
             return false;
         }
         APR_ARRAY_PUSH(names, const char *) = argv[i];
@@ -130,7 +131,7 @@ int main(int argc, char *argv[])
         code = complain(&err);
     }
     else {
-        code = index_names(config, optind < argc ? names : worker_repo_names(config, pool), pool);
+        code = index_names(config, optind < argc ? names : retrace_release_names(config->repo_dir, pool), pool);
     }
     apr_pool_destroy(pool);
     apr_terminate();

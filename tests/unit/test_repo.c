@@ -55,34 +55,6 @@ static void all_are_looked_at_when_the_release_is_unknown_or_not_there(void **st
     expect_selected(state, "fedora", "x86_64", NULL);
 }
 
-static void a_directory_with_repodata_is_a_repository(void **state)
-{
-    workspace_t *ws = *state;
-    retrace_config_t config = { .repo_dir = workspace_path(ws, "repos") };
-
-    workspace_write(ws, "repos/fedora-36-x86_64/repodata/repomd.xml", "");
-    workspace_write(ws, "repos/fedora-9-x86_64/repodata/repomd.xml", "");
-    workspace_write(ws, "repos/fedora-37-x86_64/a.rpm", "");
-    workspace_write(ws, "repos/buildid/repodata/repomd.xml", "");
-    workspace_write(ws, "repos/.fedora-36-x86_64/repodata/repomd.xml", "");
-    workspace_write(ws, "repos/fedora-36-x86 64/repodata/repomd.xml", "");
-    assert_string_equal(apr_array_pstrcat(ws->pool, worker_repo_names(&config, ws->pool), ' '),
-                        "fedora-9-x86_64 fedora-36-x86_64");
-    config.repo_dir = workspace_path(ws, "none");
-    assert_int_equal(worker_repo_names(&config, ws->pool)->nelts, 0);
-}
-
-static void there_is_a_limit_of_repositories(void **state)
-{
-    workspace_t *ws = *state;
-    const retrace_config_t config = { .repo_dir = workspace_path(ws, "repos") };
-
-    workspace_shell(ws, "for i in $(seq 64); do mkdir -p repos/fedora-$i-x86_64/repodata; done");
-    assert_int_equal(worker_repo_names(&config, ws->pool)->nelts, WORKER_REPO_MAX);
-    workspace_shell(ws, "mkdir -p repos/fedora-65-x86_64/repodata");
-    assert_int_equal(worker_repo_names(&config, ws->pool)->nelts, WORKER_REPO_MAX);
-}
-
 /* --- Keys ---------------------------------------------------------------------------------- */
 
 static void signatures_are_required_unless_it_is_rawhide_or_switched_off(void **state)
@@ -155,8 +127,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_own_architecture_comes_first),
         TEST(all_are_looked_at_when_the_release_is_unknown_or_not_there),
-        TEST(a_directory_with_repodata_is_a_repository),
-        TEST(there_is_a_limit_of_repositories),
         TEST(signatures_are_required_unless_it_is_rawhide_or_switched_off),
         TEST(keys_of_the_release_come_before_those_of_the_distribution),
         TEST(what_holds_no_key_is_refused),

@@ -15,21 +15,10 @@
 
 #define INDEX_DIR   "index"
 #define PACKAGES    "Packages"
-#define NAME_LENGTH 100  /* characters of a release's name */
 #define BATCH       1000 /* packages between two commits */
 #define SUFFIX      ".rpm"
 
 /* --- Which releases ------------------------------------------------------------------------ */
-
-bool worker_repo_is_name(const char *name)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const char *dash = strchr(name, '-');
-
-    return name[0] != '.' && name[0] != '-' && strlen(name) <= NAME_LENGTH
-        && strspn(name, allowed) == strlen(name) && dash != NULL && strchr(dash + 1, '-') != NULL;
-}
 
 /* The architecture in a name of a release's directory, if that is of this release; else NULL. */
 static const char *arch_of(const char *name, const char *release)
@@ -65,37 +54,6 @@ apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const ch
 static int compare_names(const void *a, const void *b)
 {
     return strverscmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-typedef struct listing_t {
-    apr_array_header_t *names;
-    int fd;
-    apr_pool_t *pool;
-} listing_t;
-
-static bool take_release(void *baton, const char *name)
-{
-    listing_t *listing = baton;
-
-    if (worker_repo_is_name(name)
-        && faccessat(listing->fd, apr_pstrcat(listing->pool, name, "/repodata", NULL), F_OK, 0)
-            == 0) {
-        APR_ARRAY_PUSH(listing->names, const char *) = apr_pstrdup(listing->pool, name);
-    }
-    return listing->names->nelts < WORKER_REPO_MAX;
-}
-
-apr_array_header_t *worker_repo_names(const retrace_config_t *config, apr_pool_t *p)
-{
-    listing_t listing = { apr_array_make(p, 8, sizeof(const char *)), -1, p };
-
-    listing.fd = open(config->repo_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (listing.fd >= 0) {
-        (void)retrace_fs_each(listing.fd, take_release, &listing, NULL);
-        (void)close(listing.fd);
-    }
-    qsort(listing.names->elts, (size_t)listing.names->nelts, sizeof(const char *), compare_names);
-    return listing.names;
 }
 
 /* --- Its packages -------------------------------------------------------------------------- */

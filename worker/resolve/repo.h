@@ -13,7 +13,6 @@
 #include "worker/resolve/repo_index.h"
 #include "worker/resolve/rpm_reader.h"
 
-#define WORKER_REPO_MAX          64     /* releases that are looked at */
 #define WORKER_REPO_MAX_PACKAGES 500000 /* of one release */
 
 typedef struct worker_repo_t {
@@ -34,12 +33,6 @@ typedef struct worker_repo_t {
  */
 apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const char *release,
                                        const char *arch, apr_pool_t *p);
-
-/** The releases below RepoDir, in the order of their names; of const char *, in p. */
-apr_array_header_t *worker_repo_names(const retrace_config_t *config, apr_pool_t *p);
-
-/** Is this the name of a release's directory? */
-bool worker_repo_is_name(const char *name);
 
 /**
  * Open a repository, with its index up to date. While another process makes the index, it waits.

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/fs.h"
+#include "lib/release.h"
 #include "worker/path.h"
 #include "worker/resolve/extract.h"
 #include "worker/resolve/repo.h"
@@ -129,7 +130,7 @@ static const worker_repositories_t *open_all(const retrace_config_t *config,
     }
     repositories = apr_palloc(p, sizeof(*repositories));
     repositories->opened = apr_array_make(p, 4, sizeof(opened_t *));
-    names = worker_repo_select(worker_repo_names(config, p), search->errand->release,
+    names = worker_repo_select(retrace_release_names(config->repo_dir, p), search->errand->release,
                                search->core->arch, p);
     for (i = 0; i < names->nelts; i++) {
         open_one(repositories, config, search, APR_ARRAY_IDX(names, i, const char *), p);
