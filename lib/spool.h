@@ -3,8 +3,8 @@
  * results, both as the spool's owner; httpd only reads, through its group; whoever finishes a task
  * holds its lock. Beside the tasks: `.incoming/` (uploads that are not complete), `queue/` and
  * `running/` (one entry per id, lib/queue.h), `queue.lock`, `dispatch.lock`, `heartbeat`,
- * `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd), the database, and
- * `statistics/` (what others read instead of it). */
+ * `dispatcher_error`, `sandbox_ok`, `counts/` (statistics from httpd), the database, `statistics/`
+ * (what others read instead of it), and `packages/` (what the repositories have). */
 #ifndef RETRACE_SPOOL_H
 #define RETRACE_SPOOL_H
 
@@ -49,6 +49,7 @@
 #define RETRACE_FILE_ESTIMATES        "estimates"  /* below statistics/: lib/estimate.h */
 #define RETRACE_FILE_METRICS          "metrics"    /* likewise: lines of OpenMetrics text */
 #define RETRACE_FILE_STATS_JSON       "stats.json" /* likewise: what /stats shows */
+#define RETRACE_DIR_PACKAGES          "packages"   /* lib/package_list.h */
 #define RETRACE_FILE_QUEUE_LOCK       "queue.lock"
 #define RETRACE_FILE_DISPATCH_LOCK    "dispatch.lock"
 #define RETRACE_FILE_HEARTBEAT        "heartbeat"
