@@ -1,21 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retrace-server-index [--config=FILE] [RELEASE...]: bring the indexes of package repositories up to
- * date, and tell which packages are not used. Workers do the same when they need to; as the spool's
- * owner. */
+/* retrace-server-index [--config=FILE] [--quiet] [RELEASE...]: bring the indexes of package
+ * repositories up to date, publish what they have, and tell which packages are not used. Workers do
+ * the first two when they need to, and the dispatcher starts `--quiet`; as the spool's owner. */
 #include <apr_general.h>
 #include <getopt.h>
+#include <linux/ioprio.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
 
 #include "lib/config.h"
-#include "worker/resolve/cache_entries.h"
+#include "lib/packages.h"
 #include "lib/release.h"
+#include "worker/resolve/cache_entries.h"
 #include "worker/resolve/repo.h"
+#include "worker/resolve/repo_publish.h"
 
+#define NAME         "retrace-server-index"
 #define EXIT_REFUSED 1 /* some package is not used */
 #define EXIT_USAGE   100
 #define EXIT_SYSTEM  111
+#define NICE         10 /* of --quiet: tasks come first */
 
 #ifndef RETRACE_CONFIG_PATH
 #define RETRACE_CONFIG_PATH "/etc/retrace-server.conf"
@@ -23,22 +33,44 @@
 
 #define ALL_REFUSED WORKER_REPO_MAX_PACKAGES
 
+typedef struct options_t {
+    const char *config_path;
+    bool quiet;
+    char **names; /* of releases; none: all */
+    int count;
+} options_t;
+
 /* @return the exit code */
-static int complain(const retrace_error_t *err)
+static int complain(const options_t *options, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static int complain(const options_t *options, const char *format, ...)
 {
-    fprintf(stderr, "retrace-server-index: %s\n", err->text);
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (options->quiet) {
+        vsyslog(LOG_ERR, format, arguments);
+    }
+    else {
+        fprintf(stderr, NAME ": ");
+        vfprintf(stderr, format, arguments);
+        fputc('\n', stderr);
+    }
+    va_end(arguments);
     return EXIT_SYSTEM;
 }
 
-static int show_refused(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *p)
+static int show_refused(const options_t *options, const worker_repo_t *repo, apr_pool_t *p)
 {
     apr_array_header_t *refused = NULL;
+    retrace_error_t err;
     int i;
 
-    if (worker_index_refused(&refused, repo->index, ALL_REFUSED, err, p) != APR_SUCCESS) {
-        return complain(err);
+    if (worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) != APR_SUCCESS) {
+        return complain(options, "%s", err.text);
     }
-    for (i = 0; i < refused->nelts; i++) {
+    for (i = 0; !options->quiet && i < refused->nelts; i++) {
         const worker_index_entry_t *entry = &APR_ARRAY_IDX(refused, i, worker_index_entry_t);
 
         printf("%s/%s: %s\n", repo->name, entry->file, entry->refusal);
@@ -46,7 +78,22 @@ static int show_refused(const worker_repo_t *repo, retrace_error_t *err, apr_poo
     return refused->nelts > 0 ? EXIT_REFUSED : EXIT_SUCCESS;
 }
 
-static int index_one(const retrace_config_t *config, const char *name, apr_pool_t *pool)
+/* What cannot be opened has no package that a worker would take: httpd must not go on to ask for a
+ * new list. */
+static int give_up(const options_t *options, const retrace_config_t *config, const char *name,
+                   const retrace_error_t *why, apr_pool_t *p)
+{
+    retrace_error_t err;
+
+    (void)complain(options, "%s", why->text);
+    if (options->quiet && worker_repo_publish_none(config, name, &err, p) != APR_SUCCESS) {
+        (void)complain(options, "%s", err.text);
+    }
+    return EXIT_SYSTEM;
+}
+
+static int index_one(const options_t *options, const retrace_config_t *config, const char *name,
+                     apr_pool_t *pool)
 {
     worker_repo_t *repo = NULL;
     apr_pool_t *p = NULL;
@@ -56,83 +103,121 @@ static int index_one(const retrace_config_t *config, const char *name, apr_pool_
     if (apr_pool_create(&p, pool) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
-    code = worker_repo_open(&repo, config, name, true, &err, p) == APR_SUCCESS
-        ? show_refused(repo, &err, p)
-        : complain(&err);
+    if (worker_repo_open(&repo, config, name, !options->quiet, &err, p) != APR_SUCCESS) {
+        code = give_up(options, config, name, &err, p);
+    }
+    else if (repo->list.status != APR_SUCCESS) {
+        code = complain(options, "%s: the list of its packages: %s", name, repo->list.text);
+    }
+    else {
+        code = show_refused(options, repo, p);
+    }
     apr_pool_destroy(p);
     return code;
 }
 
-static int index_names(const retrace_config_t *config, const apr_array_header_t *names,
-                       apr_pool_t *pool)
+static int index_all(const options_t *options, const retrace_config_t *config, apr_pool_t *pool)
 {
+    const apr_array_header_t *names = retrace_release_names(config->repo_dir, pool);
     retrace_error_t err;
     int worst = EXIT_SUCCESS;
     int i;
 
-    if (worker_cache_require_owner(config->cache_dir, &err) != APR_SUCCESS) {
-        return complain(&err);
-    }
     for (i = 0; i < names->nelts; i++) {
-        int code = index_one(config, APR_ARRAY_IDX(names, i, const char *), pool);
+        int code = index_one(options, config, APR_ARRAY_IDX(names, i, const char *), pool);
+
+        worst = code > worst ? code : worst;
+    }
+    return retrace_packages_sweep(config, &err, pool) == APR_SUCCESS
+        ? worst
+        : complain(options, "%s", err.text);
+}
+
+static int index_named(const options_t *options, const retrace_config_t *config, apr_pool_t *pool)
+{
+    int worst = EXIT_SUCCESS;
+    int i;
+
+    for (i = 0; i < options->count; i++) {
+        int code = index_one(options, config, options->names[i], pool);
 
         worst = code > worst ? code : worst;
     }
     return worst;
 }
 
-/* @return false when one is no name of a release */
-static bool take_names(apr_array_header_t *names, int argc, char *argv[], int first)
+/* A first index of a large repository reads for minutes. Best effort. */
+static void step_back(void)
 {
+    (void)setpriority(PRIO_PROCESS, 0, NICE);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IOPRIO_PRIO_VALUE(IOPRIO_CLASS_IDLE, 0));
+}
+
+static int work(const options_t *options, apr_pool_t *pool)
+{
+    const retrace_config_t *config = NULL;
+    retrace_error_t err;
+
+    if (retrace_config_read(&config, options->config_path, &err, pool) != APR_SUCCESS) {
+        return complain(options, "%s", err.text);
+    }
+    if (worker_cache_require_owner(config->cache_dir, &err) != APR_SUCCESS) {
+        return complain(options, "%s", err.text);
+    }
+    return options->count > 0 ? index_named(options, config, pool)
+                              : index_all(options, config, pool);
+}
+
+/* @return false when they are wrong */
+static bool parse_options(options_t *options, int argc, char *argv[])
+{
+    static const struct option known[] = { { "config", required_argument, NULL, 'c' },
+                                           { "quiet", no_argument, NULL, 'q' },
+                                           { NULL, 0, NULL, 0 } };
+    int option;
     int i;
 
-    for (i = first; i < argc; i++) {
-        if (!retrace_release_is_name(argv[i])) {
+    while ((option = getopt_long(argc, argv, "c:q", known, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config_path = optarg;
+            break;
+        case 'q':
+            options->quiet = true;
+            break;
+        default:
             return false;
         }
-        APR_ARRAY_PUSH(names, const char *) = argv[i];
+    }
+    options->names = argv + optind;
+    options->count = argc - optind;
+    for (i = 0; i < options->count; i++) {
+        if (!retrace_release_is_name(options->names[i])) {
+            return false;
+        }
     }
     return true;
 }
 
-static int usage(void)
-{
-    fprintf(stderr, "usage: retrace-server-index [--config=FILE] [RELEASE...]\n");
-    return EXIT_USAGE;
-}
-
 int main(int argc, char *argv[])
 {
-    static const struct option known[] = { { "config", required_argument, NULL, 'c' },
-                                           { NULL, 0, NULL, 0 } };
-    const char *config_path = RETRACE_CONFIG_PATH;
-    const retrace_config_t *config = NULL;
-    apr_array_header_t *names;
+    options_t options = { .config_path = RETRACE_CONFIG_PATH };
     apr_pool_t *pool = NULL;
-    retrace_error_t err;
-    int option;
     int code;
 
-    while ((option = getopt_long(argc, argv, "c:", known, NULL)) != -1) {
-        if (option != 'c') {
-            return usage();
-        }
-        config_path = optarg;
+    if (!parse_options(&options, argc, argv)) {
+        fprintf(stderr, "usage: " NAME " [--config=FILE] [--quiet] [RELEASE...]\n");
+        return EXIT_USAGE;
     }
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
     (void)umask(027);
-    names = apr_array_make(pool, 8, sizeof(const char *));
-    if (!take_names(names, argc, argv, optind)) {
-        code = usage();
+    openlog(NAME, LOG_PID, LOG_DAEMON);
+    if (options.quiet) {
+        step_back();
     }
-    else if (retrace_config_read(&config, config_path, &err, pool) != APR_SUCCESS) {
-        code = complain(&err);
-    }
-    else {
-        code = index_names(config, optind < argc ? names : retrace_release_names(config->repo_dir, pool), pool);
-    }
+    code = work(&options, pool);
     apr_pool_destroy(pool);
     apr_terminate();
     return code;

@@ -12,11 +12,12 @@
 #include <unistd.h>
 
 #include "lib/fs.h"
+#include "worker/resolve/repo_publish.h"
 
-#define INDEX_DIR   "index"
-#define PACKAGES    "Packages"
-#define BATCH       1000 /* packages between two commits */
-#define SUFFIX      ".rpm"
+#define INDEX_DIR "index"
+#define PACKAGES  "Packages"
+#define BATCH     1000 /* packages between two commits */
+#define SUFFIX    ".rpm"
 
 /* --- Which releases ------------------------------------------------------------------------ */
 
@@ -339,6 +340,7 @@ static apr_status_t open_directories(worker_repo_t *repo, const retrace_config_t
 static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *config, bool force,
                                retrace_error_t *err, apr_pool_t *p)
 {
+    const retrace_package_state_t state = retrace_package_state(repo->fd);
     apr_pool_t *scratch = NULL;
     int lock = -1;
     apr_status_t rv =
@@ -354,6 +356,9 @@ static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *conf
     }
     if (rv == APR_SUCCESS) {
         rv = refresh(repo, force, err, scratch);
+        if (rv == APR_SUCCESS) {
+            (void)worker_repo_publish(repo, config, &state, &repo->list, scratch);
+        }
         apr_pool_destroy(scratch);
     }
     if (lock >= 0) {

@@ -22,6 +22,8 @@ typedef struct worker_repo_t {
     int locks;             /* directory for lock files, open */
     worker_rpm_t *rpm;
     worker_index_t *index;
+    retrace_error_t list; /* why the list of its packages could not be published, unless .status is
+                             APR_SUCCESS */
 } worker_repo_t;
 
 /**

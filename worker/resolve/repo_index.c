@@ -390,3 +390,39 @@ apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *i
     }
     return finish(index, statement, rc, err);
 }
+
+bool worker_index_has_changed(const worker_index_t *index)
+{
+    return sqlite3_total_changes(index->handle) > 0;
+}
+
+apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_t *index,
+                                   retrace_error_t *err, apr_pool_t *p)
+{
+    apr_array_header_t *packages = apr_array_make(p, 64, sizeof(worker_package_t));
+    sqlite3_stmt *statement = NULL;
+    int rc;
+    apr_status_t rv = prepare(&statement, index,
+                              "SELECT name, epoch, version, release, arch FROM package WHERE "
+                              "refusal IS NULL",
+                              NULL, 0, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        worker_package_t *package = apr_array_push(packages);
+
+        package->name = column_or_empty(statement, 0, p);
+        package->epoch = column_or_empty(statement, 1, p);
+        package->version = column_or_empty(statement, 2, p);
+        package->release = column_or_empty(statement, 3, p);
+        package->arch = column_or_empty(statement, 4, p);
+        package->files = NULL;
+    }
+    rv = finish(index, statement, rc, err);
+    if (rv == APR_SUCCESS) {
+        *ppackages = packages;
+    }
+    return rv;
+}

@@ -7,6 +7,7 @@
 #include <apr_hash.h>
 #include <apr_pools.h>
 #include <apr_tables.h>
+#include <stdbool.h>
 
 #include "lib/error.h"
 #include "worker/resolve/package.h"
@@ -60,5 +61,13 @@ apr_status_t worker_index_clear(worker_index_t *index, retrace_error_t *err);
 apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *index,
                                worker_file_kind_t kind, const char *key, retrace_error_t *err,
                                apr_pool_t *p);
+
+/** Has anything been changed through this handle since it was opened? */
+bool worker_index_has_changed(const worker_index_t *index);
+
+/** The packages that are used, in no order. @param ppackages  of worker_package_t without files, in
+ * p */
+apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_t *index,
+                                   retrace_error_t *err, apr_pool_t *p);
 
 #endif
