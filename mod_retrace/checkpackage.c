@@ -10,6 +10,7 @@
 
 #include "lib/nevra.h"
 #include "lib/release.h"
+#include "mod_retrace/packages.h"
 #include "mod_retrace/reply.h"
 #include "mod_retrace/route.h"
 
@@ -29,54 +30,75 @@ static bool is_arch(const char *text)
         && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_") == strlen(text);
 }
 
-/* `<RepoDir>/<release>/[Packages/[b/]]bash-5.1-2.fc36.x86_64.rpm`: the layouts of mirrors. */
-static bool has_file(const char *repository, const retrace_nevra_t *nevra, const char *arch,
+/* Whether a release has a file of this name: `<RepoDir>/<release>/[Packages/[b/]]<package>.rpm`, the
+ * layouts of mirrors. */
+static bool has_file(const retrace_config_t *config, const char *release, const char *package,
                      apr_pool_t *p)
 {
-    const char *file = apr_pstrcat(p, nevra->name, "-", nevra->version, "-", nevra->release, ".",
-                                   arch, ".rpm", NULL);
-    const char *letter = apr_psprintf(p, "Packages/%c/", tolower((unsigned char)nevra->name[0]));
+    const char *letter = apr_psprintf(p, "Packages/%c/", tolower((unsigned char)package[0]));
     const char *const places[] = { "", "Packages/", letter };
     size_t i;
 
     for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-        if (access(apr_pstrcat(p, repository, "/", places[i], file, NULL), F_OK) == 0) {
+        if (access(apr_pstrcat(p, config->repo_dir, "/", release, "/", places[i], package, ".rpm",
+                               NULL),
+                   F_OK)
+            == 0) {
             return true;
         }
     }
     return false;
 }
 
-static bool has_package(const char *repository, const retrace_nevra_t *nevra, const char *arch,
-                        apr_pool_t *p)
+/* As the list of its packages says; while there is none yet, as its directories look. */
+static bool has_package(const retrace_config_t *config, const char *release,
+                        const apr_array_header_t *packages, apr_pool_t *p)
 {
+    mr_packages_answer_t answer = mr_packages_has(config, release, packages, p);
+    int i;
+
+    for (i = 0; answer == MR_PACKAGES_UNKNOWN && i < packages->nelts; i++) {
+        if (has_file(config, release, APR_ARRAY_IDX(packages, i, const char *), p)) {
+            return true;
+        }
+    }
+    return answer == MR_PACKAGES_YES;
+}
+
+/* The packages that are meant, as name-version-release.arch. The epoch does not count: some clients
+ * do not tell it, and no two packages of a release differ in it alone. */
+static apr_array_header_t *list_packages(const retrace_nevra_t *nevra, const char *arch,
+                                         apr_pool_t *p)
+{
+    apr_array_header_t *packages = apr_array_make(p, 8, sizeof(const char *));
+    const char *stem =
+        apr_pstrcat(p, nevra->name, "-", nevra->version, "-", nevra->release, ".", NULL);
     size_t i;
     int j;
 
-    if (has_file(repository, nevra, arch, p) || has_file(repository, nevra, "noarch", p)) {
-        return true;
-    }
+    APR_ARRAY_PUSH(packages, const char *) = apr_pstrcat(p, stem, arch, NULL);
+    APR_ARRAY_PUSH(packages, const char *) = apr_pstrcat(p, stem, "noarch", NULL);
     for (i = 0; i < FAMILIES; i++) {
         for (j = 0; strcmp(families[i][0], arch) == 0 && families[i][j] != NULL; j++) {
-            if (has_file(repository, nevra, families[i][j], p)) {
-                return true;
-            }
+            APR_ARRAY_PUSH(packages, const char *) = apr_pstrcat(p, stem, families[i][j], NULL);
         }
     }
-    return false;
+    return packages;
 }
 
-static bool is_known(const retrace_config_t *config, const retrace_nevra_t *nevra, const char *arch,
+/* @param release  NULL: any */
+static bool is_known(const retrace_config_t *config, const apr_array_header_t *packages,
                      const char *release, apr_pool_t *p)
 {
     const apr_array_header_t *releases = retrace_release_names(config->repo_dir, p);
     int i;
 
+    if (release != NULL) {
+        release = retrace_release_serving(releases, release, p);
+        return release != NULL && has_package(config, release, packages, p);
+    }
     for (i = 0; i < releases->nelts; i++) {
-        const char *id = APR_ARRAY_IDX(releases, i, const char *);
-
-        if ((release == NULL || strcmp(id, release) == 0)
-            && has_package(apr_pstrcat(p, config->repo_dir, "/", id, NULL), nevra, arch, p)) {
+        if (has_package(config, APR_ARRAY_IDX(releases, i, const char *), packages, p)) {
             return true;
         }
     }
@@ -101,7 +123,8 @@ int mr_checkpackage(request_rec *r)
         return mr_reply_refusal(r, HTTP_FORBIDDEN,
                                 "X-OS-Release must be distribution-version-architecture.");
     }
-    if (!is_known(mr_server_of(r->server)->config, &nevra, arch, release, r->pool)) {
+    if (!is_known(mr_server_of(r->server)->config, list_packages(&nevra, arch, r->pool), release,
+                  r->pool)) {
         return mr_reply_refusal(r, HTTP_NOT_FOUND, "The package is not known here.");
     }
     /* Without Location: libsoup would follow it. */

@@ -52,6 +52,23 @@ void mr_helper_sweep(mr_child_t *child)
     apr_thread_mutex_unlock(child->mutex);
 }
 
+bool mr_helper_is_time(mr_child_t *child, apr_time_t *plast, int pause_s)
+{
+    apr_time_t now = apr_time_now();
+    bool is = false;
+
+    if (child->mutex == NULL) {
+        return false;
+    }
+    apr_thread_mutex_lock(child->mutex);
+    if (now - *plast >= apr_time_from_sec(pause_s) || now < *plast) {
+        *plast = now;
+        is = true;
+    }
+    apr_thread_mutex_unlock(child->mutex);
+    return is;
+}
+
 /* @return false when it has not ended in time */
 static bool reap(pid_t pid, int *pstatus, int wait_ms)
 {

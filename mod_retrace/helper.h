@@ -59,6 +59,14 @@ int mr_helper_wait(mr_helper_t *helper, int wait_ms);
 /** Its answer does not matter: let it end by itself while the request goes on. */
 void mr_helper_leave(mr_helper_t *helper);
 
+/**
+ * Is it time to start one again that is started by itself? At most once in a while for each child,
+ * however many clients ask.
+ * @param plast    one of the child's; set when it is time
+ * @param pause_s  between two times
+ */
+bool mr_helper_is_time(mr_child_t *child, apr_time_t *plast, int pause_s);
+
 /** Reap helpers that ended after their request had. */
 void mr_helper_sweep(mr_child_t *child);
 

@@ -19,6 +19,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mr_route_handle, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_suspend_connection(mr_wait_suspended, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_log_transaction(mr_counters_deliver, NULL, NULL, APR_HOOK_LAST);
+    ap_hook_log_transaction(mr_packages_after_request, NULL, NULL, APR_HOOK_LAST);
 }
 
 module AP_MODULE_DECLARE_DATA __attribute__((visibility("default")))

@@ -23,9 +23,11 @@ struct mr_pacer_t;
 
 /** What one httpd child remembers between requests. */
 typedef struct mr_child_t {
-    apr_thread_mutex_t *mutex;   /* guards the next two; NULL before the child runs */
+    apr_thread_mutex_t *mutex;   /* guards the next four; NULL before the child runs */
     apr_array_header_t *helpers; /* of pid_t: ended or about to, not reaped yet */
     apr_time_t last_start;       /* when a stale heartbeat last made us call `start` */
+    apr_time_t last_look;        /* packages.h: when it was last seen whether a list is due */
+    apr_time_t last_ask;         /* when one that is due last made us wake the dispatcher */
     struct mr_pacer_t *pacer;    /* wait.h; NULL: this MPM cannot suspend requests */
 } mr_child_t;
 
@@ -78,5 +80,8 @@ void mr_wait_suspended(conn_rec *c, request_rec *r);
 
 /* counters.c: after the answer, deliver what has been counted */
 int mr_counters_deliver(request_rec *r);
+
+/* packages.c: after the answer, have the lists of packages made that are missing or stale */
+int mr_packages_after_request(request_rec *r);
 
 #endif

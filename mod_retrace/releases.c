@@ -10,6 +10,7 @@
 
 #include "lib/fs.h"
 #include "lib/release.h"
+#include "mod_retrace/packages.h"
 
 #define OS_RELEASE     "/etc/os-release"
 #define OS_RELEASE_MAX 8192 /* bytes */
@@ -89,9 +90,28 @@ static void append_aliases(apr_array_header_t *releases, apr_pool_t *p)
     }
 }
 
+/* Releases of which no package can be used are not told: their clients would send crashes in vain.
+ * Unless their files may come from elsewhere. */
+static apr_array_header_t *list_usable(const retrace_config_t *config, apr_pool_t *p)
+{
+    const apr_array_header_t *releases = retrace_release_names(config->repo_dir, p);
+    apr_array_header_t *usable = apr_array_make(p, releases->nelts + 1, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < releases->nelts; i++) {
+        const char *release = APR_ARRAY_IDX(releases, i, const char *);
+
+        if (config->debuginfod_urls[0] != '\0'
+            || mr_packages_has_any(config, release, p) != MR_PACKAGES_NO) {
+            APR_ARRAY_PUSH(usable, const char *) = release;
+        }
+    }
+    return usable;
+}
+
 apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t *p)
 {
-    apr_array_header_t *releases = retrace_release_names(config->repo_dir, p);
+    apr_array_header_t *releases = list_usable(config, p);
     const char *own = config->host_dirs[0] != '\0' ? own_release(p) : NULL;
 
     if (own != NULL && !contains(releases, own)) {

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "mod_retrace/packages.h"
 #include "mod_retrace/shared.h"
 #include "mod_retrace/wait.h"
 
@@ -326,9 +327,10 @@ void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
     /* A pool of its own: request threads let the array grow, and only our mutex keeps them apart. */
     apr_pool_create(&pool, pchild);
     child->helpers = apr_array_make(pool, 8, sizeof(pid_t));
-    child->last_start = 0;
+    child->last_start = child->last_look = child->last_ask = 0;
     (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     apr_pool_cleanup_register(pchild, child, end_child, apr_pool_cleanup_null);
+    mr_packages_child_init(server, s, pchild);
     if (server->shared == NULL) {
         return;
     }

@@ -123,23 +123,6 @@ static bool heartbeat_is_stale(int root)
         > RETRACE_HEARTBEAT_STALE_S;
 }
 
-/* Each child tries at most once in START_PAUSE_S, however many clients ask. */
-static bool may_start_now(mr_child_t *child, apr_time_t now)
-{
-    bool may = false;
-
-    if (child->mutex == NULL) {
-        return false;
-    }
-    apr_thread_mutex_lock(child->mutex);
-    if (now - child->last_start >= apr_time_from_sec(START_PAUSE_S) || now < child->last_start) {
-        child->last_start = now;
-        may = true;
-    }
-    apr_thread_mutex_unlock(child->mutex);
-    return may;
-}
-
 void mr_task_wake_dispatcher(request_rec *r, const mr_task_t *task)
 {
     mr_server_t *server = mr_server_of(r->server);
@@ -148,7 +131,7 @@ void mr_task_wake_dispatcher(request_rec *r, const mr_task_t *task)
 
     /* A managed task waits for an admin, not for a dispatcher. */
     if (mr_task_state(task) == RETRACE_TASK_WAITING || !heartbeat_is_stale(task->root)
-        || !may_start_now(&server->child, apr_time_now())) {
+        || !mr_helper_is_time(&server->child, &server->child.last_start, START_PAUSE_S)) {
         return;
     }
     if (mr_helper_start(&helper, server, "start", task->id, false, &err, r->pool) != APR_SUCCESS) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See dispatch.h. One round: reap, adopt what a dead dispatcher left, end what is overdue, start
- * what is due; then sleep until something happens or the heartbeat is due. */
+/* See dispatch.h. One round: reap, see to the index, adopt what a dead dispatcher left, end what is
+ * overdue, start what is due; then sleep until something happens or the heartbeat is due. */
 #include "helpers/dispatch/dispatch.h"
 
 #include <apr_strings.h>
@@ -18,6 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "helpers/dispatch/indexer.h"
 #include "helpers/dispatch/settle.h"
 #include "helpers/dispatch/stats.h"
 #include "lib/fs.h"
@@ -39,6 +40,7 @@ typedef struct dispatcher_t {
     const char *config_path;
     const engine_t *engine;
     stats_t *stats;
+    indexer_t *indexer;
     apr_array_header_t *slots; /* of worker_slot_t */
     bool has_failed;           /* in this round: pause before the next one */
     int foreign;               /* running entries whose lock somebody holds who is not our child */
@@ -292,7 +294,7 @@ static bool has_work(dispatcher_t *d)
 {
     apr_array_header_t *due = NULL;
 
-    return d->slots->nelts > 0 || d->foreign > 0
+    return d->slots->nelts > 0 || d->foreign > 0 || indexer_has_work(d->indexer, d->round)
         || (retrace_queue_list_due(&due, d->spool, NULL, d->round) == APR_SUCCESS
             && due->nelts > 0);
 }
@@ -366,13 +368,14 @@ static apr_status_t watch(dispatcher_t *d, retrace_error_t *err)
     if (d->children < 0 || d->changes < 0) {
         return retrace_fail(err, errno, "watch the queue");
     }
-    /* An upload that is admitted moves into the spool; `start` and `cancel` close an entry. */
+    /* An upload that is admitted moves into the spool; `start` and `cancel` close an entry; `sweep`
+     * touches the queue. */
     snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->root);
     if (inotify_add_watch(d->changes, path, IN_MOVED_TO) < 0) {
         return retrace_fail(err, errno, "watch the spool");
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->queue);
-    if (inotify_add_watch(d->changes, path, IN_CLOSE_WRITE | IN_MOVED_TO) < 0) {
+    if (inotify_add_watch(d->changes, path, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ATTRIB) < 0) {
         return retrace_fail(err, errno, "watch the queue");
     }
     snprintf(path, sizeof(path), "/proc/self/fd/%d", d->spool->running);
@@ -403,6 +406,7 @@ static void run_until_idle(dispatcher_t *d)
         d->has_failed = false;
         beat(d);
         reap(d);
+        indexer_round(d->indexer, d->round);
         adopt_orphans(d);
         drain(d->changes); /* our own moves; all others are listed below */
         end_unwanted(d);
@@ -430,6 +434,7 @@ apr_status_t dispatch_run(const retrace_spool_t *spool, const retrace_config_t *
     apr_status_t rv;
 
     d.stats = stats_make(spool, config, p);
+    d.indexer = indexer_make(config, config_path, p);
     d.slots = apr_array_make(p, 8, sizeof(worker_slot_t));
     d.too_long = apr_psprintf(p, "Killed: it took longer than MaxTaskRuntime (%ld s)",
                               (long)config->max_task_runtime_s);

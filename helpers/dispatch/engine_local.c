@@ -6,33 +6,18 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "helpers/dispatch/engine.h"
+#include "helpers/dispatch/spawn.h"
 #include "lib/id.h"
 
 #define WORKER_COMM    "retrace-server-" /* the 15 bytes that the kernel keeps of the name */
 #define ERRAND_MS      10000             /* a self-test or a clean-up takes no longer */
 #define ERRAND_STEP_MS 2
-
-static int spawn_worker(pid_t *ppid, char *const argv[])
-{
-    posix_spawnattr_t attributes;
-    sigset_t none;
-    int rc;
-
-    sigemptyset(&none);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-    rc = posix_spawn(ppid, argv[0], NULL, &attributes, argv, environ);
-    posix_spawnattr_destroy(&attributes);
-    return rc;
-}
 
 static char *worker_path(const retrace_config_t *config, apr_pool_t *p)
 {
@@ -61,7 +46,7 @@ static void run_worker(const retrace_config_t *config, const char *config_path, 
                      apr_pstrdup(scratch, option), id, NULL };
     pid_t pid = 0;
 
-    if (spawn_worker(&pid, argv) == 0) {
+    if (spawn_program(&pid, argv) == 0) {
         wait_or_kill(pid);
     }
 }
@@ -88,7 +73,8 @@ static bool is_worker(long pid)
 }
 
 /* bwrap's death signal is cleared while it makes its namespaces: if its worker dies just then, it
- * stays, and is our child from then on (subreaper). Our own children are all workers. */
+ * stays, and is our child from then on (subreaper). Our own children are workers, or the
+ * indexer, whose name begins like theirs. */
 static void kill_orphans(void)
 {
     char path[64];
@@ -126,7 +112,7 @@ static apr_status_t submit(engine_job_t *job, const retrace_config_t *config,
                      apr_pstrcat(scratch, "--config=", config_path, NULL),
                      apr_psprintf(scratch, "--parent=%ld", (long)getpid()), id.text, NULL };
     pid_t pid = 0;
-    int rc = spawn_worker(&pid, argv);
+    int rc = spawn_program(&pid, argv);
 
     if (rc != 0) {
         return retrace_fail(err, rc, "start %s", argv[0]);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -95,10 +96,14 @@ static apr_status_t start(const job_t *job, retrace_error_t *err)
     return rv == APR_SUCCESS ? dispatch_apart(job, err) : rv;
 }
 
+/* To touch the queue wakes whoever watches it: the dispatcher that runs, or the path unit. */
 static apr_status_t sweep(const job_t *job, retrace_error_t *err)
 {
     apr_status_t rv = retrace_queue_sweep(job->spool, err, job->pool);
 
+    if (rv == APR_SUCCESS && futimens(job->spool->queue, NULL) != 0) {
+        rv = retrace_fail(err, errno, "touch the queue");
+    }
     return rv == APR_SUCCESS ? dispatch_apart(job, err) : rv;
 }
 

@@ -27,7 +27,7 @@ DEV_LOG = Path("/dev/log")
 SYSLOG_SOCKET = "retrace-serve.log"
 V1_CONTROLLERS = ("memory", "pids", "freezer")
 PROGRAMS = ("retrace-ingest", "retrace-dispatch", "retrace-server-worker", "retrace-resolve",
-            "retrace-task-edit")
+            "retrace-server-index", "retrace-task-edit")
 START_S = 20
 STOP_S = 20
 # What the error log of a healthy server does not hold. AH00052: a child of httpd was ended by a
