@@ -78,6 +78,18 @@ Part of it.
 """
 
 
+TINY = """Name: {name}
+Version: {version}
+Release: {release}
+{epoch}Summary: Nothing
+License: Apache-2.0
+AutoReqProv: no
+%description
+Nothing is in it.
+%files
+"""
+
+
 class Keys:
     """Keys that packages are signed with, in a keyring of their own."""
 
@@ -190,6 +202,19 @@ class Build:
     def members(self):
         return {**crash.members_of(self.core, self.program),
                 "package": f"will-crash-{self.version}-1.fc36".encode()}
+
+
+def tiny(place, name, version, release, epoch=None, arch=ARCH):
+    """A package without files."""
+    top = Path(place) / f"{name}-{version}-{release}.{arch}"
+    top.mkdir(parents=True)
+    spec = top / "tiny.spec"
+    spec.write_text(TINY.format(name=name, version=version, release=release,
+                                epoch="" if epoch is None else f"Epoch: {epoch}\n"),
+                    encoding="ascii")
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "--target", arch, "--define", f"_topdir {top}",
+                    "--buildroot", top / "buildroot", spec], check=True, capture_output=True)
+    return top / "RPMS" / arch / f"{name}-{version}-{release}.{arch}.rpm"
 
 
 def add_metadata(repository):

@@ -46,7 +46,8 @@ def each(*words):
 
 @pytest.fixture(scope="module")
 def repositories(farm):
-    """The package that crashed, for each release and architecture that clients name."""
+    """The package that crashed, for each release and architecture that clients name: empty files,
+    whose names count where there is no index."""
     place = farm.place / "generations-repositories"
     for release in RELEASES + MORE_RELEASES:
         (place / release / "repodata").mkdir(parents=True)
@@ -56,10 +57,14 @@ def repositories(farm):
     return place
 
 
+def start(farm, repositories, settings, **how):
+    return farm.start(f"RepoDir = {repositories}\n{settings}",
+                      stand_ins={"retrace-server-index": None}, **how)
+
+
 def start_harsh(farm, repositories, **how):
     modules = farm.make().values["HTTPD_MODULES"]
-    return farm.start(f"{HARSH}\nRepoDir = {repositories}",
-                      extra_httpd=DEFLATE.format(modules=modules), **how)
+    return start(farm, repositories, HARSH, extra_httpd=DEFLATE.format(modules=modules), **how)
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +80,13 @@ def below(farm, repositories):
 
 @pytest.fixture(scope="module")
 def small(farm, repositories):
-    return farm.start(f"MaxPackedSize = 1\nMaxUnpackedSize = 2\nRepoDir = {repositories}")
+    return start(farm, repositories, "MaxPackedSize = 1\nMaxUnpackedSize = 2")
 
 
 @pytest.fixture(scope="module")
 def full(farm, repositories, upload, clean_logs):  # ends before clean_logs stops its server
     gate = Gate(farm, "generations")
-    env = farm.start(f"MaxParallelTasks = 1\nRepoDir = {repositories}\n{gate.setting}")
+    env = start(farm, repositories, f"MaxParallelTasks = 1\n{gate.setting}")
     env.client.submit(upload)
     yield env
     gate.open()
@@ -287,7 +292,7 @@ class TestRefusals:
 
     @pytest.fixture(scope="class")
     def crammed(self, farm, repositories):
-        return farm.start(f"MinStorageLeft = 16000000\nRepoDir = {repositories}")
+        return start(farm, repositories, "MinStorageLeft = 16000000")
 
 
 class TestLimitsOfClients:
@@ -295,8 +300,8 @@ class TestLimitsOfClients:
 
     @pytest.mark.parametrize("version,works", [("2.1.8", False), ("2.6.3", True)])
     def test_150_020_sizes_of_32_bits(self, farm, repositories, crash_of, version, works):
-        env = farm.start(f"MaxPackedSize = 2048\nMaxUnpackedSize = 2048\nRepoDir = {repositories}\n"
-                         "MaxAdvertisedSize = 2048")
+        env = start(farm, repositories, "MaxPackedSize = 2048\nMaxUnpackedSize = 2048\n"
+                                        "MaxAdvertisedSize = 2048")
         generation = generation_of(version)
         if works:
             assert batch(env, generation, crash_of(generation)).run().exit_code == 0
@@ -389,8 +394,7 @@ REAL = [("2.4", "2.12.1"), ("2.4", "2.14.3"), ("3.0", "2.15-dev")]
 
 @pytest.fixture(scope="module")
 def offering_http2(farm, repositories):
-    return farm.start(f"RepoDir = {repositories}\nMaxQueuedTasks = 10",
-                      extra_httpd=farm.http2_conf())
+    return start(farm, repositories, "MaxQueuedTasks = 10", extra_httpd=farm.http2_conf())
 
 
 class TestLibsoup:

@@ -141,7 +141,7 @@ class Server:
     """One private server. `directory` must exist; `settings` overrides the defaults."""
 
     def __init__(self, directory, listen="127.0.0.1:0", tls=True, settings="", location="/",
-                 mpm="event", build=None, extra_httpd="", settings_name=None):
+                 mpm="event", build=None, extra_httpd="", settings_name=None, stand_ins=None):
         self.dir = Path(directory).resolve()
         host, port = listen.rsplit(":", 1)
         self.host, self.port = host, int(port) or free_port()
@@ -151,6 +151,7 @@ class Server:
         self.location = location
         self.mpm = mpm
         self.extra_httpd = extra_httpd
+        self.stand_ins = stand_ins or {}  # a script instead of a program; None: it is not installed
         self.build = Path(build or os.environ.get("RETRACE_BUILD", TREE / "build")).resolve()
         self.values = make_values("HTTPD", "HTTPD_USER", "HTTPD_GROUP", "HTTPD_MODULES", "OWNER")
         self.is_root = os.geteuid() == 0
@@ -259,7 +260,12 @@ class Server:
             target = libexec / program
             with contextlib.suppress(FileNotFoundError):
                 target.unlink()
-            shutil.copy2(self.build / program, target)
+            if program not in self.stand_ins:
+                shutil.copy2(self.build / program, target)
+            elif self.stand_ins[program] is None:
+                continue
+            else:
+                target.write_text(self.stand_ins[program], encoding="utf-8")
             target.chmod(0o755)
         self._link_helper(libexec / "retrace-helper")
 
