@@ -314,7 +314,7 @@ define install_ours
 
 endef
 
-UNITS := retrace-dispatch.service retrace-dispatch.path
+UNITS := $(addprefix retrace-dispatch.,service path timer)
 # What people type.
 BIN_LINKS  := retrace-server-worker retrace-server-task
 SBIN_LINKS := retrace-server-cache retrace-server-config retrace-server-index
