@@ -190,8 +190,12 @@ static bool is_any_due(const retrace_config_t *config, int lists, apr_time_t now
 bool retrace_packages_are_due(const retrace_config_t *config, apr_time_t now, apr_pool_t *p)
 {
     int lists = open_lists(config, p);
-    bool due = is_any_due(config, lists, now, p) && !has_given_up(config, lists, now, p);
+    bool due;
 
+    if (lists < 0 && access(config->save_dir, X_OK) != 0) {
+        return false; /* nobody could make them there */
+    }
+    due = is_any_due(config, lists, now, p) && !has_given_up(config, lists, now, p);
     if (lists >= 0) {
         (void)close(lists);
     }

@@ -18,7 +18,8 @@
 
 /**
  * Is a list missing or stale, or one left of a release that is gone? Not within
- * RETRACE_PACKAGES_GIVE_UP_S of retrace_packages_give_up, unless a repository has changed since.
+ * RETRACE_PACKAGES_GIVE_UP_S of retrace_packages_give_up, unless a repository has changed since; nor
+ * while there is no SaveDir.
  * A few system calls for each release.
  */
 bool retrace_packages_are_due(const retrace_config_t *config, apr_time_t now, apr_pool_t *p);

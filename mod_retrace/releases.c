@@ -74,22 +74,6 @@ static bool contains(const apr_array_header_t *releases, const char *id)
     return false;
 }
 
-/* Behind the releases: where the list is cut, these go first. */
-static void append_aliases(apr_array_header_t *releases, apr_pool_t *p)
-{
-    apr_array_header_t *aliases = apr_array_make(p, 32, sizeof(const char *));
-    int i;
-
-    for (i = 0; i < releases->nelts; i++) {
-        retrace_release_add_aliases(aliases, APR_ARRAY_IDX(releases, i, const char *));
-    }
-    for (i = 0; i < aliases->nelts; i++) {
-        if (!contains(releases, APR_ARRAY_IDX(aliases, i, const char *))) {
-            APR_ARRAY_PUSH(releases, const char *) = APR_ARRAY_IDX(aliases, i, const char *);
-        }
-    }
-}
-
 /* Releases of which no package can be used are not told: their clients would send crashes in vain.
  * Unless their files may come from elsewhere. */
 static apr_array_header_t *list_usable(const retrace_config_t *config, apr_pool_t *p)
@@ -118,6 +102,20 @@ apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t 
         APR_ARRAY_PUSH(releases, const char *) = own;
     }
     qsort(releases->elts, (size_t)releases->nelts, sizeof(const char *), compare_names);
-    append_aliases(releases, p);
     return releases;
+}
+
+void mr_releases_add_aliases(apr_array_header_t *releases, apr_pool_t *p)
+{
+    apr_array_header_t *aliases = apr_array_make(p, 32, sizeof(const char *));
+    int i;
+
+    for (i = 0; i < releases->nelts; i++) {
+        retrace_release_add_aliases(aliases, APR_ARRAY_IDX(releases, i, const char *));
+    }
+    for (i = 0; i < aliases->nelts; i++) {
+        if (!contains(releases, APR_ARRAY_IDX(aliases, i, const char *))) {
+            APR_ARRAY_PUSH(releases, const char *) = APR_ARRAY_IDX(aliases, i, const char *);
+        }
+    }
 }

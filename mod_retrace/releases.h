@@ -13,10 +13,13 @@
     31 /* old clients have 32 places, and the last one takes the rest of the line */
 
 /**
- * The releases `<distribution>-<version>-<architecture>`, newest first; then other names of theirs
- * (`rhel-8.6-x86_64` for `rhel-8-x86_64`), since clients compare whole names.
+ * The releases `<distribution>-<version>-<architecture>`, newest first.
  * @return of const char *, in p
  */
 apr_array_header_t *mr_releases_list(const retrace_config_t *config, apr_pool_t *p);
+
+/** Add other names of theirs (`rhel-8.6-x86_64` for `rhel-8-x86_64`), since clients compare whole
+ * names; behind the releases, since a list that is cut must lose these first. */
+void mr_releases_add_aliases(apr_array_header_t *releases, apr_pool_t *p);
 
 #endif

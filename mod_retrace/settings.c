@@ -64,6 +64,7 @@ static settings_t *gather(request_rec *r)
     settings->max_unpacked = told_size(config, config->max_unpacked_mb);
     settings->formats = mr_upload_content_types(r->pool);
     settings->releases = mr_releases_list(config, r->pool);
+    mr_releases_add_aliases(settings->releases, r->pool);
     settings->features = list_features(config, r->pool);
     return settings;
 }

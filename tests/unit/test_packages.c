@@ -55,7 +55,7 @@ static void publish(workspace_t *ws, const retrace_config_t *config, const char 
     (void)close(repository);
 }
 
-static void nothing_is_due_without_repositories(void **state)
+static void nothing_is_due_without_repositories_or_a_spool(void **state)
 {
     const workspace_t *ws = *state;
     retrace_config_t config = make_config(ws);
@@ -64,6 +64,8 @@ static void nothing_is_due_without_repositories(void **state)
     workspace_make_dir(ws, "repos");
     workspace_make_dir(ws, "repos/" RELEASE);
     assert_false(is_due(ws, &config));
+    workspace_write(ws, "repos/" RELEASE "/repodata/repomd.xml", "1");
+    assert_true(is_due(ws, &config));
     config.save_dir = workspace_path(ws, "none");
     assert_false(is_due(ws, &config));
 }
@@ -160,7 +162,7 @@ static void what_was_given_up_is_due_when_something_changes_or_time_goes_by(void
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_is_due_without_repositories),
+        TEST(nothing_is_due_without_repositories_or_a_spool),
         TEST(a_missing_list_is_due),
         TEST(a_list_of_another_state_is_due),
         TEST(a_list_is_checked_from_time_to_time),
