@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* debuginfod servers as a source: what is asked, what of their answers gets into the cache, and how
- * soon those that are of no use are left alone. */
+/* debuginfod servers: what is asked and kept, and how soon those of no use are left alone. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
