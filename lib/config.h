@@ -53,7 +53,7 @@ typedef struct retrace_config_t {
     const char *repo_dir;
     const char *gpg_key_dir;
     const char *repo_config_dir;
-    const char *gdb_multiarch_path; /* "" = gdb_path knows all architectures */
+    const char *gdb_multiarch_path; /* for cores gdb_path does not know; "" = none */
     const char *mock_path;
     const char *python_helpers;  /* a pattern (glob(7)); "" = none */
     const char *db_file;         /* a name in save_dir */

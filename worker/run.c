@@ -249,7 +249,6 @@ static const char *find_printers(const run_t *run)
 static apr_status_t debug(run_t *run)
 {
     worker_gdb_plan_t plan = {
-        .gdb = run->config->gdb_path,
         .bubblewrap = run->config->bubblewrap_path,
         .core = apr_psprintf(run->pool, "%s/%s/" RETRACE_DIR_CRASH "/" CORE_NAME,
                              run->config->save_dir, retrace_id_format(run->id).text),

@@ -4,15 +4,31 @@
 #include "worker/environment/environment.h"
 
 #include <apr_strings.h>
+#include <errno.h>
+#include <sys/utsname.h>
 
+#include "worker/gdb_choice.h"
 #include "worker/resolve/cache_hold.h"
 #include "worker/resolve/cache_trim.h"
 
-static worker_environment_t *plan_from(const worker_chain_t *chain, const worker_core_t *core,
-                                       const retrace_config_t *config,
-                                       const worker_errand_t *errand, apr_pool_t *p)
+static apr_status_t plan_from(worker_environment_t **penvironment, const worker_chain_t *chain,
+                              const worker_core_t *core, const retrace_config_t *config,
+                              const worker_errand_t *errand, retrace_error_t *err, apr_pool_t *p)
 {
-    return worker_sysroot_plan(core, worker_resolve(core, config, chain, errand, p), p);
+    struct utsname host;
+    const char *gdb = NULL;
+    apr_status_t rv;
+
+    if (uname(&host) != 0) {
+        return retrace_fail(err, errno, "find out what machine this is");
+    }
+    rv = worker_gdb_choose(&gdb, host.machine, core->arch, config, err, p);
+    if (rv == APR_SUCCESS) {
+        *penvironment =
+            worker_sysroot_plan(core, worker_resolve(core, config, chain, errand, p), p);
+        (*penvironment)->gdb = gdb;
+    }
+    return rv;
 }
 
 static apr_status_t run_gdb(worker_gdb_output_t **poutput, const worker_environment_t *environment,
@@ -20,6 +36,7 @@ static apr_status_t run_gdb(worker_gdb_output_t **poutput, const worker_environm
 {
     worker_gdb_plan_t complete = *plan;
 
+    complete.gdb = environment->gdb;
     complete.program = environment->program;
     complete.binds = environment->binds;
     complete.links = environment->links;
@@ -62,14 +79,16 @@ static apr_status_t prepare_extract(worker_environment_t **penvironment, const w
                                                       &worker_source_elsewhere, NULL };
     static const worker_chain_t chain = { sources, true };
     worker_errand_t holding = *errand;
+    apr_status_t rv;
 
-    (void)err;
     holding.hold = hold_cache(config, errand, p);
-    *penvironment = plan_from(&chain, core, config, &holding, p);
-    (*penvironment)->hold = holding.hold;
-    (*penvironment)->config = config;
-    (*penvironment)->pool = p;
-    return APR_SUCCESS;
+    rv = plan_from(penvironment, &chain, core, config, &holding, err, p);
+    if (rv == APR_SUCCESS) {
+        (*penvironment)->hold = holding.hold;
+        (*penvironment)->config = config;
+        (*penvironment)->pool = p;
+    }
+    return rv;
 }
 
 static apr_status_t prepare_native(worker_environment_t **penvironment, const worker_core_t *core,
@@ -79,9 +98,7 @@ static apr_status_t prepare_native(worker_environment_t **penvironment, const wo
     static const worker_source_t *const sources[] = { &worker_source_host, NULL };
     static const worker_chain_t chain = { sources, false };
 
-    (void)err;
-    *penvironment = plan_from(&chain, core, config, errand, p);
-    return APR_SUCCESS;
+    return plan_from(penvironment, &chain, core, config, errand, err, p);
 }
 
 const worker_environment_kind_t worker_environment_extract = { "extract", prepare_extract, run_gdb,

@@ -20,9 +20,10 @@ typedef struct worker_environment_kind_t {
     const char *name;
 
     /**
-     * Find the files.
+     * Find a debugger for the core, then the files.
      * @param penvironment  in p; written only on success
      * @param errand        told about each file that is not found
+     * @return APR_ENOTIMPL  no debugger knows the core's architecture
      */
     apr_status_t (*prepare)(worker_environment_t **penvironment, const worker_core_t *core,
                             const retrace_config_t *config, const worker_errand_t *errand,
@@ -30,7 +31,7 @@ typedef struct worker_environment_kind_t {
 
     /**
      * Run the debugger in it.
-     * @param plan  all but `program`, `binds` and `links`, which are the environment's to set
+     * @param plan  all but `gdb`, `program`, `binds` and `links`, which are the environment's to set
      */
     apr_status_t (*run)(worker_gdb_output_t **poutput, const worker_environment_t *environment,
                         const worker_gdb_plan_t *plan, retrace_error_t *err, apr_pool_t *p);
@@ -41,6 +42,7 @@ typedef struct worker_environment_kind_t {
 
 struct worker_environment_t {
     const apr_array_header_t *resolved; /* of worker_resolved_t */
+    const char *gdb;                    /* path of the debugger on this machine */
     const char *program;                /* below WORKER_SYSROOT; NULL: not found */
     apr_array_header_t *binds;          /* of worker_bind_t */
     apr_array_header_t *links;          /* of worker_link_t */
