@@ -288,6 +288,80 @@ static void the_loader_is_not_linked_onto_itself(void **state)
     assert_null(link_of(environment, "/sysroot/usr/lib64/ld-linux-x86-64.so.2"));
 }
 
+/* Of each architecture, at the place that Fedora and Debian have it in. */
+static void every_loader_has_the_name_that_programs_know(void **state)
+{
+    static const struct {
+        const char *file;
+        const char *soname;
+        const char *link;
+    } rows[] = {
+        { "/usr/lib/i386-linux-gnu/ld-linux.so.2", "ld-linux.so.2", "/usr/lib/ld-linux.so.2" },
+        { "/usr/lib64/ld-linux-aarch64.so.1", "ld-linux-aarch64.so.1",
+          "/usr/lib/ld-linux-aarch64.so.1" },
+        { "/usr/lib/arm-linux-gnueabihf/ld-linux-armhf.so.3", "ld-linux-armhf.so.3",
+          "/usr/lib/ld-linux-armhf.so.3" },
+        { "/usr/lib/powerpc64le-linux-gnu/ld64.so.2", "ld64.so.2", "/usr/lib64/ld64.so.2" },
+        { "/usr/lib64/ld64.so.1", "ld64.so.1", "/usr/lib/ld64.so.1" },
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        plan_t *plan = make_plan(state);
+        const char *path = apr_pstrcat(plan->pool, "/sysroot", rows[i].link, NULL);
+
+        (void)add_module(plan, rows[i].file, "/cache/ld", rows[i].soname);
+        assert_string_equal(link_of(finish(plan), path),
+                            apr_pstrcat(plan->pool, "/sysroot", rows[i].file, NULL));
+    }
+}
+
+/* /lib is a directory there, and what is in /usr/lib is not in it. */
+static void the_loader_of_a_system_without_merged_usr_is_in_its_lib(void **state)
+{
+    static const char loader[] = "/lib/aarch64-linux-gnu/ld-2.28.so";
+    plan_t *plan = make_plan(state);
+    const worker_environment_t *environment;
+
+    (void)add_module(plan, loader, "/cache/ld", "ld-linux-aarch64.so.1");
+    environment = finish(plan);
+    assert_string_equal(link_of(environment, "/sysroot/lib/ld-linux-aarch64.so.1"),
+                        "/sysroot/lib/aarch64-linux-gnu/ld-2.28.so");
+    assert_string_equal(link_of(environment, "/sysroot/usr/lib64/ld-linux-aarch64.so.1"),
+                        "/sysroot/lib/aarch64-linux-gnu/ld-2.28.so");
+}
+
+/* The loader's link where this program, which is there, wants its loader. */
+static const char *link_of_interpreter(void **state, const char *interpreter, const char *path)
+{
+    plan_t *plan = make_plan(state);
+    worker_resolved_t *program = add_module(plan, "/opt/app/app", "/cache/x", NULL);
+
+    ((worker_elf_file_t *)(uintptr_t)program->executable->elf)->interpreter = interpreter;
+    plan->core.program = program->module;
+    (void)add_module(plan, "/opt/app/usr/lib/ld.so.1", "/cache/ld", "ld.so.1");
+    expect_all_plain(finish(plan));
+    return link_of(finish(plan), path);
+}
+
+static void the_loader_is_found_where_the_program_wants_it(void **state)
+{
+    assert_string_equal(
+        link_of_interpreter(state, "/opt/app/lib/ld.so.1", "/sysroot/opt/app/lib/ld.so.1"),
+        "/sysroot/opt/app/usr/lib/ld.so.1");
+    assert_string_equal(
+        link_of_interpreter(state, "/lib/abi/ld.so.1", "/sysroot/usr/lib/abi/ld.so.1"),
+        "/sysroot/opt/app/usr/lib/ld.so.1");
+}
+
+static void an_interpreter_that_cannot_be_the_loader_is_ignored(void **state)
+{
+    assert_null(link_of_interpreter(state, "/opt/app/app/ld", "/sysroot/opt/app/app/ld"));
+    assert_null(link_of_interpreter(state, "/opt/../ld.so.1", "/sysroot/opt/../ld.so.1"));
+    assert_null(link_of_interpreter(state, "ld.so.1", "/sysrootld.so.1"));
+    assert_null(link_of_interpreter(state, NULL, "/sysroot/opt/app/lib/ld.so.1"));
+}
+
 static void the_directories_of_merged_usr_are_links(void **state)
 {
     plan_t *plan = make_plan(state);
@@ -331,6 +405,10 @@ int main(void)
         TEST(the_soname_of_a_file_at_the_top_has_a_plain_path),
         TEST(the_loader_is_found_in_both_directories_of_the_abi),
         TEST(the_loader_is_not_linked_onto_itself),
+        TEST(every_loader_has_the_name_that_programs_know),
+        TEST(the_loader_of_a_system_without_merged_usr_is_in_its_lib),
+        TEST(the_loader_is_found_where_the_program_wants_it),
+        TEST(an_interpreter_that_cannot_be_the_loader_is_ignored),
         TEST(the_directories_of_merged_usr_are_links),
         TEST(a_directory_with_files_of_the_core_is_no_link),
     };

@@ -105,15 +105,42 @@ static bool is_bound_module(const worker_environment_t *environment,
         && is_bound(environment, in_sysroot(resolved->module->path, p));
 }
 
+/* Where a path is in the sysroot, whose /lib may be a link to usr/lib: a file cannot be put behind a
+ * link. */
+static const char *behind_links(const worker_environment_t *environment, const char *path,
+                                apr_pool_t *p)
+{
+    const char *top = apr_pstrndup(p, path, 1 + strcspn(path + 1, "/"));
+
+    return in_sysroot(
+        is_linked(environment, in_sysroot(top, p)) ? apr_pstrcat(p, "/usr", path, NULL) : path, p);
+}
+
+/* PT_INTERP of the program; NULL when it is not known, or could not be a loader of this name. */
+static const char *find_interpreter(const worker_core_t *core, const apr_array_header_t *resolved,
+                                    const char *soname)
+{
+    const worker_resolved_t *program =
+        core->program != NULL ? worker_resolved_of(resolved, core->program) : NULL;
+    const char *path = program != NULL && program->executable != NULL
+        ? program->executable->elf->interpreter
+        : NULL;
+
+    return path != NULL && worker_path_is_plain(path) && strcmp(worker_path_name(path), soname) == 0
+        ? path
+        : NULL;
+}
+
 /* The process knows its dynamic loader by PT_INTERP, which is mostly a link in another directory;
  * where the program is missing, by its SONAME in the two directories that every ABI has it in. */
-static void add_loader(worker_environment_t *environment, const worker_resolved_t *resolved,
-                       apr_pool_t *p)
+static void add_loader(worker_environment_t *environment, const worker_core_t *core,
+                       const worker_resolved_t *resolved, apr_pool_t *p)
 {
     static const char *const names[] = { "ld-linux", "ld64.", "ld.so" };
-    static const char *const directories[] = { "/usr/lib64/", "/usr/lib/" };
+    static const char *const directories[] = { "/lib64/", "/lib/" };
     const char *soname = resolved->executable->elf->soname;
     const char *target = in_sysroot(resolved->module->path, p);
+    const char *interpreter;
     size_t i;
     size_t j;
 
@@ -123,7 +150,11 @@ static void add_loader(worker_environment_t *environment, const worker_resolved_
         }
         for (j = 0; j < sizeof(directories) / sizeof(directories[0]); j++) {
             add_link(environment, target,
-                     apr_pstrcat(p, WORKER_SYSROOT, directories[j], soname, NULL));
+                     behind_links(environment, apr_pstrcat(p, directories[j], soname, NULL), p));
+        }
+        interpreter = find_interpreter(core, environment->resolved, soname);
+        if (interpreter != NULL) {
+            add_link(environment, target, behind_links(environment, interpreter, p));
         }
     }
 }
@@ -171,7 +202,7 @@ worker_environment_t *worker_sysroot_plan(const worker_core_t *core,
             continue;
         }
         add_soname(environment, one, p);
-        add_loader(environment, one, p);
+        add_loader(environment, core, one, p);
         if (one->module == core->program) {
             environment->program = one->module->path;
         }
