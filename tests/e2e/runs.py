@@ -7,6 +7,11 @@ import crash
 
 FRAME = re.compile(r"#(\d+) +(?:(0x[0-9a-f]+) in )?(?:(<signal handler called>)|(.+?) \()", re.M)
 PLACE = re.compile(r" at (\S+?):(\d+)$")
+# How crashes of data/kinds.c are rated, and why.
+RATINGS = {"n": (2, "null pointer"), "w": (8, "wrote to an address"), "r": (4, "read at"),
+           "j": (9, "holds no code"), "c": (3, "called a null pointer"), "a": (1, "by abort"),
+           "s": (0, "assertion"), "d": (1, "divided"), "b": (8, "stack protector"),
+           "u": (1, "is there to end it"), "k": (0, "came from a process")}
 
 
 class Run:

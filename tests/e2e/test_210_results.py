@@ -9,43 +9,12 @@ from pathlib import Path
 import pytest
 
 import crash
-from runs import Run, check_agreement, threads_in, variables
+from runs import RATINGS, Run, check_agreement, threads_in, variables
 from serve.crash import build_split
 
-CRASHING = Path(__file__).resolve().parents[1] / "serve" / "crashing.c"
-
-# So that a crash is of one kind, and of nothing else.
-KINDS = r"""
-#include <stdlib.h>
-#include <string.h>
-#include <assert.h>
-#include <signal.h>
-#include <unistd.h>
-static volatile long one = 1;
-__attribute__((noinline)) static long recurse(long n) { volatile char room[512]; room[0] = 1;
-    return n + recurse(n + one) + room[0]; }
-__attribute__((noinline)) static void overflow(long n) { char room[16]; memset(room, 65, n); one = room[3]; }
-int main(int argc, char **argv)
-{
-    volatile char *wild = (char *)(0x41414140 + one);
-    switch (argv[1][0]) {
-    case 'n': return *(volatile int *)(one - 1);
-    case 'w': *wild = 1; break;
-    case 'r': return *wild;
-    case 'j': ((void (*)(void))wild)(); break;
-    case 'c': ((void (*)(void))(one - 1))(); break;
-    case 'a': abort();
-    case 's': assert(one == 2); break;
-    case 'd': return 7 / (int)(one - 1);
-    case 'o': recurse(1); break;
-    case 'b': overflow(200 * one); break;
-    case 'u': __builtin_trap();
-    case 'f': { char *p = malloc(100 * one); free(p); free(p); break; }
-    case 'k': kill(getpid(), SIGSEGV); break;
-    }
-    return 0;
-}
-"""
+TESTS = Path(__file__).resolve().parents[1]
+CRASHING = TESTS / "serve" / "crashing.c"
+KINDS = (TESTS / "data" / "kinds.c").read_text(encoding="ascii")
 
 HOSTILE = r"""
 #include <string.h>
@@ -243,11 +212,6 @@ class TestTakenOver:
 
 
 # --- The rating --------------------------------------------------------------------------------------
-
-RATINGS = {"n": (2, "null pointer"), "w": (8, "wrote to an address"), "r": (4, "read at"),
-           "j": (9, "holds no code"), "c": (3, "called a null pointer"), "a": (1, "by abort"),
-           "s": (0, "assertion"), "d": (1, "divided"), "b": (8, "stack protector"),
-           "u": (1, "is there to end it"), "k": (0, "came from a process")}
 
 
 class TestRating:
