@@ -46,6 +46,7 @@ class Machine:
     compiler: str  # of its first program
     console: str
     qemu: tuple
+    output: tuple = ("-serial", "file:{}")
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,8 @@ MACHINES = {
                        ("qemu-system-ppc64", "-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,"
                         "cap-ibs=broken", "-cpu", "power9")),
     "s390x": Machine("s390x", "linux-image-s390x", "s390x-linux-gnu", "ttysclp0",
-                     ("qemu-system-s390x", "-machine", "s390-ccw-virtio")),
+                     ("qemu-system-s390x", "-machine", "s390-ccw-virtio"),
+                     ("-chardev", "file,id=out,path={}", "-device", "sclpconsole,chardev=out")),
 }
 
 ABIS = {
@@ -151,11 +153,18 @@ class Program:
             raise Unavailable(f"the cross compiler of {self.abi.triplet} has no {name}")
         return found
 
+    def add_kinds(self):
+        """data/kinds.c as well, linked statically; returns its path."""
+        path = self.path.removesuffix("parcel") + "kinds"
+        self._compile("-static", "-w", "-fstack-protector-all", "-o", self.root / path.lstrip("/"),
+                      SOURCES.parent / "kinds.c")
+        return path
+
     def build_ids(self):
         """Of the program, its library and the C library."""
-        directory = self.root / self.path.removeprefix(self.prefix).lstrip("/")
+        program = self.root / self.path.removeprefix(self.prefix).lstrip("/")
         return [crash.build_id(file) for file in
-                (directory, directory.with_name("libparcel.so.1.2"),
+                (program, program.with_name("libparcel.so.1.2"),
                  self.root / self.abi.libraries / "libc.so.6")]
 
 
@@ -171,6 +180,8 @@ def fetch_kernel(machine):
         if not kernel.exists():
             require("apt-get", "apt-cache", "dpkg-deb")
             unpack_kernel(place, download_kernel(place, machine)).rename(kernel)
+            for name in ("state", "cache"):
+                shutil.rmtree(place / name)
     return kernel
 
 
@@ -229,13 +240,13 @@ def make_initrd(root):
 
 
 def read_cores(console):
-    """Cores by the paths of their programs, out of what the machine has said."""
+    """Cores by what was run, out of what the machine has said."""
     cores, name, core = {}, None, None
     for line in console.splitlines():
         word, *rest = line.strip().split(" ")
         if word == "@core":
-            assert int(rest[1]) <= MAX_CORE, line
-            name, core = rest[0], bytearray(int(rest[1]))
+            assert int(rest[-1]) <= MAX_CORE, line
+            name, core = " ".join(rest[:-1]), bytearray(int(rest[-1]))
         elif word == "@end":
             assert zlib.adler32(core) == int(rest[0], 16), f"the core of {name} came damaged"
             cores[name], core = bytes(core), None
@@ -246,20 +257,20 @@ def read_cores(console):
     return cores
 
 
-def boot(place, machine, programs):
-    """Let programs, which share their root directory, crash in a machine; returns their cores."""
+def boot(place, root, machine, lines):
+    """Run what `lines` say, each a path below `root` and an argument, in a machine; returns the cores
+    by lines."""
     require(machine.qemu[0], f"{machine.compiler}-gcc")
     kernel = fetch_kernel(machine)
-    root = programs[0].root
     run(f"{machine.compiler}-gcc", "-O1", "-static", "-o", root / "init", SOURCES / "init.c")
-    (root / "programs").write_text("".join(f"{one.path}\n" for one in programs), encoding="ascii")
+    (root / "programs").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     initrd, console = place / "initrd", place / "console"
     initrd.write_bytes(make_initrd(root))
     start = time.monotonic()
     run(*machine.qemu, "-m", "512", "-accel", "tcg", "-nodefaults", "-nographic", "-no-reboot",
         "-kernel", kernel, "-initrd", initrd, "-append", f"console={machine.console} quiet panic=-1",
-        *(("-chardev", f"file,id=out,path={console}", "-device", "sclpconsole,chardev=out")
-          if machine.debian == "s390x" else ("-serial", f"file:{console}")), timeout=BOOT_S)
-    print(f"cores of {machine.debian}: {time.monotonic() - start:.1f} s")
+        *(word.format(console) for word in machine.output), timeout=BOOT_S)
+    print(f"{len(lines)} cores of {machine.debian}: {time.monotonic() - start:.1f} s")
     cores = read_cores(console.read_text(encoding="ascii", errors="replace"))
-    return [cores[program.path] for program in programs]
+    assert list(cores) == lines, f"the machine made cores of {list(cores)} only"
+    return cores

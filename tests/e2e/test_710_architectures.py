@@ -14,10 +14,12 @@ import pytest
 import crash
 import guests
 from debuginfod import Debuginfod
-from runs import Run, check_agreement, variables
+from runs import RATINGS, Run, check_agreement, variables
 
 MULTIARCH = "/usr/bin/gdb-multiarch"
 FOREIGN = ("aarch64", "armhfp", "ppc64le", "s390x")
+# What of data/kinds.c is the same for all: of them divides by zero without a crash who likes.
+KINDS = [kind for kind in RATINGS if kind != "d"] + ["f", "o"]
 # The instruction that writes the 32 bits of `twice`, and its operands.
 STORES = {"i386": r"mov +%\w+,\(%\w+\)", "aarch64": r"str\tw\d+, \[x\d+\]",
           "armhfp": r"str\tr\d+, \[r\d+, #0\]", "ppc64le": r"stw +r\d+,0\(r\d+\)",
@@ -35,19 +37,24 @@ class Cores:
         """Cores of all ABIs that this machine runs. Each machine has one directory of files."""
         arches = [arch for arch in FOREIGN if guests.ABIS[arch].machine == machine]
         root = self.place / machine / "root"
+        lines = {}
         try:
-            programs = [guests.Program(root, arch, f"{self.at}/{arch}") for arch in arches]
-            cores = guests.boot(root.parent, guests.MACHINES[machine], programs)
+            for arch in arches:
+                program = guests.Program(root, arch, f"{self.at}/{arch}")
+                lines[f"{program.path} fragile"] = (arch, "parcel")
+                kinds = program.add_kinds()
+                lines.update({f"{kinds} {kind}": (arch, kind) for kind in KINDS})
+                self.programs[arch] = program
+            cores = guests.boot(root.parent, root, guests.MACHINES[machine], list(lines))
         except (guests.Unavailable, subprocess.TimeoutExpired) as error:
             self.reasons.update(dict.fromkeys(arches, f"no core of {', '.join(arches)}: {error}"))
             return
-        self.programs.update(zip(arches, programs))
-        self.cores.update(zip(arches, cores))
+        self.cores.update({lines[line]: (core, line.split()[0]) for line, core in cores.items()})
 
-    def members(self, arch):
+    def members(self, arch, what="parcel"):
         if arch in self.reasons:
             pytest.skip(self.reasons[arch])
-        return crash.members_of(self.cores[arch], self.programs[arch].path)
+        return crash.members_of(*self.cores[(arch, what)])
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +73,7 @@ def debuginfod(cores):
     """Has all files of all these systems."""
     if shutil.which("debuginfod") is None:
         pytest.skip("debuginfod is not installed")
-    programs = list(cores.programs.values())
+    programs = [cores.programs[arch] for arch in FOREIGN if arch not in cores.reasons]
     if not programs:
         pytest.skip("; ".join(set(cores.reasons.values())))
     packages = cores.place / "packages"
@@ -209,6 +216,17 @@ class TestForeign:
         for name in ("libparcel.so.1", "libc.so.6", Path(guests.ABIS[arch].loader).name):
             line = next((each for each in part.splitlines() if name in each), "")
             assert " Yes " in line, (name, part)
+
+
+@pytest.mark.parametrize("arch", FOREIGN)
+class TestRating:
+    """By what the instructions of each architecture do."""
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_710_016_of(self, mixed, cores, arch, kind):
+        rating, text = Run(mixed, cores.members(arch, kind)).rating()
+        wanted, words = {"f": (7, "heap's checks"), "o": (2, "stack"), **RATINGS}[kind]
+        assert rating == wanted and words in text, text
 
 
 class TestHostFiles:

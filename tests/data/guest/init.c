@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The first and only program of a virtual machine that makes cores: runs each program of /programs
- * (a path a line) until it dies, and tells its core on the console. A core is told as lines
- * "@core <program> <size>", "@<offset> <base64>" for what is not zero, and "@end <adler32>". */
+ * (a line is a path, a blank and an argument) until it dies, and tells its core on the console. A core
+ * is told as lines "@core <path> <argument> <size>", "@<offset> <base64>" for what is not zero, and
+ * "@end <adler32>". */
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,9 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHUNK   768
-#define MAX_LOG 256
-#define ADLER   65521
+#define MAX_STACK (512 * 1024) /* of a program: it makes the size of its core */
+#define CHUNK     768
+#define MAX_LOG   256
+#define ADLER     65521
 
 static void write_setting(const char *path, const char *value)
 {
@@ -38,22 +40,32 @@ static void prepare(void)
     write_setting("/proc/sys/kernel/core_uses_pid", "0");
 }
 
-static void run(const char *program)
+static char *const environment[] = { "LD_LIBRARY_PATH=/usr/lib64:/usr/lib", NULL };
+
+static void start(char *path)
+{
+    char *argument = strchr(path, ' ');
+    char *arguments[] = { path, argument + 1, NULL };
+
+    *argument = '\0';
+    execve(path, arguments, environment);
+    _exit(127);
+}
+
+static void run(char *line)
 {
     static const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-    static char *const environment[] = { "LD_LIBRARY_PATH=/usr/lib64:/usr/lib:/opt/parcel", NULL };
+    static const struct rlimit stack = { MAX_STACK, MAX_STACK };
     pid_t pid = fork();
     int status = 0;
 
     if (pid == 0) {
-        char *const arguments[] = { (char *)program, "fragile", NULL };
-
         setrlimit(RLIMIT_CORE, &all);
-        execve(program, arguments, environment);
-        _exit(127);
+        setrlimit(RLIMIT_STACK, &stack);
+        start(line);
     }
     waitpid(pid, &status, 0);
-    printf("@ended %s %x\n", program, (unsigned int)status);
+    printf("@ended %s %x\n", line, (unsigned int)status);
 }
 
 static void put_base64(const unsigned char *bytes, size_t size)
@@ -64,10 +76,10 @@ static void put_base64(const unsigned char *bytes, size_t size)
     for (i = 0; i < size; i += 3) {
         uint32_t group = (uint32_t)bytes[i] << 16 | (uint32_t)bytes[i + 1] << 8 | bytes[i + 2];
 
-        putchar(digits[group >> 18]);
-        putchar(digits[group >> 12 & 63]);
-        putchar(digits[group >> 6 & 63]);
-        putchar(digits[group & 63]);
+        putchar_unlocked(digits[group >> 18]);
+        putchar_unlocked(digits[group >> 12 & 63]);
+        putchar_unlocked(digits[group >> 6 & 63]);
+        putchar_unlocked(digits[group & 63]);
     }
 }
 
@@ -79,7 +91,7 @@ static void put_chunk(off_t offset, const unsigned char *bytes, size_t size)
         if (bytes[i] != 0) {
             printf("@%llx ", (unsigned long long)offset);
             put_base64(bytes, size + (3 - size % 3) % 3);
-            putchar('\n');
+            putchar_unlocked('\n');
             return;
         }
     }
@@ -99,7 +111,7 @@ static uint32_t add_sum(uint32_t sum, const unsigned char *bytes, size_t size)
     return high << 16 | low;
 }
 
-static void tell_core(const char *program)
+static void tell_core(const char *line)
 {
     unsigned char bytes[CHUNK + 3];
     struct stat status;
@@ -109,10 +121,10 @@ static void tell_core(const char *program)
     int fd = open("/cores/core", O_RDONLY);
 
     if (fd < 0 || fstat(fd, &status) != 0) {
-        printf("@failed to make a core of %s\n", program);
+        printf("@failed to make a core of %s\n", line);
         return;
     }
-    printf("@core %s %llu\n", program, (unsigned long long)status.st_size);
+    printf("@core %s %llu\n", line, (unsigned long long)status.st_size);
     while ((got = read(fd, bytes, CHUNK)) > 0) {
         memset(bytes + got, 0, sizeof(bytes) - (size_t)got);
         put_chunk(offset, bytes, (size_t)got);
