@@ -160,6 +160,12 @@ class Program:
                       SOURCES.parent / "kinds.c")
         return path
 
+    def files(self):
+        """Those that its cores need, debug information among them; no links."""
+        here = self.root / self.path.removeprefix(self.prefix).lstrip("/")
+        return [path for place in (here.parent, self.root / self.abi.libraries)
+                for path in place.iterdir() if path.is_file() and not path.is_symlink()]
+
     def build_ids(self):
         """Of the program, its library and the C library."""
         program = self.root / self.path.removeprefix(self.prefix).lstrip("/")
@@ -174,11 +180,17 @@ def fetch_kernel(machine):
     """The path of the kernel, which is fetched once, whoever asks at the same time."""
     place = TREE / "build" / "tests" / "guests" / machine.debian
     kernel = place / "kernel"
-    place.mkdir(parents=True, exist_ok=True)
-    with open(place / "lock", "w", encoding="ascii") as lock:
+    if kernel.exists():
+        return kernel
+    require("apt-get", "apt-cache", "dpkg-deb")
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        lock = open(place / "lock", "w", encoding="ascii")
+    except PermissionError as error:
+        raise Unavailable(f"no place for a kernel: {error}") from error
+    with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not kernel.exists():
-            require("apt-get", "apt-cache", "dpkg-deb")
             unpack_kernel(place, download_kernel(place, machine)).rename(kernel)
             for name in ("state", "cache"):
                 shutil.rmtree(place / name)
@@ -195,11 +207,14 @@ def download_kernel(place, machine):
                         encoding="ascii")
     how = {"env": {**os.environ, "APT_CONFIG": str(settings)}, "cwd": place, "timeout": FETCH_S}
     # A mirror that is just being renewed lacks some lists: what counts is whether ours has the kernel.
-    subprocess.run(["apt-get", "-qq", "update"], check=False, capture_output=True, **how)
-    depends = run("apt-cache", "depends", "--important", machine.kernel, **how)
-    names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
+    for command in (["apt-get", "-qq", "update"],
+                    ["apt-cache", "depends", "--important", machine.kernel]):
+        said = subprocess.run(command, check=False, capture_output=True, text=True, **how)
+    names = [line.split()[-1] for line in said.stdout.splitlines()
+             if "Depends: linux-image-" in line]
     if not names:
-        raise Unavailable(f"the archive has no {machine.kernel}")
+        raise Unavailable(f"the archive of {machine.debian} cannot be reached, or has no "
+                          f"{machine.kernel}")
     run("apt-get", "-qq", "download", names[0], **how)
     return max(place.glob("*.deb"), key=lambda path: path.stat().st_mtime)
 

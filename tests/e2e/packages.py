@@ -217,5 +217,30 @@ def tiny(place, name, version, release, epoch=None, arch=ARCH):
     return top / "RPMS" / arch / f"{name}-{version}-{release}.{arch}.rpm"
 
 
+def package_tree(place, root, arch, files):
+    """One package of any architecture, with these files of `root` and links to them by build-id: of
+    debug information for those named *.debug. Returns its path."""
+    buildroot, top = place / "buildroot", place / "top"
+    names = [path.relative_to(root) for path in files]
+    for name in names:
+        (buildroot / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(root / name, buildroot / name)
+        build_id = crash.build_id(root / name)
+        link = (Path("usr/lib/debug/.build-id", build_id[:2], f"{build_id[2:]}.debug")
+                if name.suffix == ".debug" else
+                Path("usr/lib/.build-id", build_id[:2], build_id[2:]))
+        (buildroot / link).parent.mkdir(parents=True, exist_ok=True)
+        (buildroot / link).symlink_to(os.path.relpath(buildroot / name, (buildroot / link).parent))
+    spec = place / "will-crash.spec"
+    links = [path.relative_to(buildroot) for path in buildroot.rglob("*") if path.is_symlink()]
+    spec.write_text(SPEC.format(version="1.0", payload="w3.zstdio", packages="",
+                                main="\n".join(f"/{name}" for name in names + links)),
+                    encoding="ascii")
+    subprocess.run(["rpmbuild", "-bb", "--quiet", "--noclean", "--target", f"{arch}-linux",
+                    "--define", f"_topdir {top}", "--buildroot", buildroot, spec], check=True,
+                   capture_output=True)
+    return top / "RPMS" / arch / f"will-crash-1.0-1.fc36.{arch}.rpm"
+
+
 def add_metadata(repository):
     subprocess.run(["createrepo_c", "--quiet", repository], check=True, capture_output=True)

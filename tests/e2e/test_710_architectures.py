@@ -13,6 +13,7 @@ import pytest
 
 import crash
 import guests
+import packages
 from debuginfod import Debuginfod
 from runs import RATINGS, Run, check_agreement, variables
 
@@ -76,9 +77,9 @@ def debuginfod(cores):
     programs = [cores.programs[arch] for arch in FOREIGN if arch not in cores.reasons]
     if not programs:
         pytest.skip("; ".join(set(cores.reasons.values())))
-    packages = cores.place / "packages"
-    packages.mkdir()
-    server = Debuginfod(cores.place, packages, cores.place)
+    none = cores.place / "packages"
+    none.mkdir()
+    server = Debuginfod(cores.place, none, cores.place)
     try:
         for program in programs:
             binary, library, libc = program.build_ids()
@@ -227,6 +228,29 @@ class TestRating:
         rating, text = Run(mixed, cores.members(arch, kind)).rating()
         wanted, words = {"f": (7, "heap's checks"), "o": (2, "stack"), **RATINGS}[kind]
         assert rating == wanted and words in text, text
+
+
+class TestRepository:
+    def test_710_017_of_its_architecture(self, farm, cores):
+        """Packages of the crash's release, of its architecture; those of another one lie beside."""
+        if not Path(MULTIARCH).exists() or shutil.which("rpmbuild") is None:
+            pytest.skip(f"{MULTIARCH} or rpmbuild is not installed")
+        members = cores.members("s390x")
+        program = cores.programs["s390x"]
+        repositories = cores.place / "repositories"
+        for arch, files in (("s390x", program.files()), ("x86_64", [Path(shutil.which("true"))])):
+            place = repositories / f"fedora-36-{arch}"
+            (place / "Packages").mkdir(parents=True)
+            (cores.place / arch).mkdir(exist_ok=True)
+            root = program.root if arch == "s390x" else Path("/")
+            shutil.copy2(packages.package_tree(cores.place / arch, root, arch, files),
+                         place / "Packages")
+            packages.add_metadata(place)
+        env = farm.start(f"RepoDir = {repositories}\nRequireGPGCheck = 0")
+        run = Run(env, members)
+        assert_right(run, "s390x")
+        assert "of package fedora-36-s390x/" in run.log and "x86_64" not in run.log, run.log
+        farm.stop(env)
 
 
 class TestHostFiles:
