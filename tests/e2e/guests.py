@@ -20,8 +20,8 @@ import crash
 from serve.server import TREE
 
 SOURCES = TREE / "tests" / "data" / "guest"
-BOOT_S = 180
-FETCH_S = 300
+BOOT_S = 180  # until a machine has ended
+FETCH_S = 300  # of each step of fetching a kernel
 MAX_CORE = 64 * 1024 * 1024
 
 APT_CONF = """APT::Architecture "{arch}";
@@ -80,10 +80,10 @@ ABIS = {
 
 
 def run(*words, **how):
+    """What a tool prints that is there and has to succeed."""
     done = subprocess.run([str(word) for word in words], check=False, capture_output=True, text=True,
                           **how)
-    if done.returncode != 0:
-        raise Unavailable(f"{words[0]} failed: {(done.stderr.strip() or done.stdout)[-300:]}")
+    assert done.returncode == 0, f"{words[0]} failed: {done.stderr.strip() or done.stdout}"
     return done.stdout
 
 
@@ -105,6 +105,7 @@ class Program:
         self.prefix = str(root) if is_native else ""
         self.path = f"{self.prefix}{at}/parcel"
         require(self._tool("gcc"), self._tool("objcopy"), self._tool("strip"))
+        self._find("crt1.o")
         self._build(self.root / at.lstrip("/"), at)
         self._add_system()
 
@@ -150,7 +151,7 @@ class Program:
     def _find(self, name):
         found = run(self._tool("gcc"), f"-print-file-name={name}").strip()
         if not Path(found).is_file():
-            raise Unavailable(f"the cross compiler of {self.abi.triplet} has no {name}")
+            raise Unavailable(f"there is no {name} for {self.abi.triplet}")
         return found
 
     def add_kinds(self):
@@ -197,25 +198,33 @@ def fetch_kernel(machine):
     return kernel
 
 
+def ask_apt(place, *words):
+    """What apt-get or apt-cache says that looks at nothing but `place` and the archive."""
+    environment = {**os.environ, "APT_CONFIG": str(place / "apt.conf")}
+    try:
+        return subprocess.run(words, check=False, capture_output=True, text=True, cwd=place,
+                              env=environment, timeout=FETCH_S)
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{' '.join(words)} has not ended in {FETCH_S} s") from error
+
+
 def download_kernel(place, machine):
     for name in ("state/lists/partial", "cache/archives/partial"):
         (place / name).mkdir(parents=True, exist_ok=True)
     (place / "status").touch()
-    settings = place / "apt.conf"
-    settings.write_text(APT_CONF.format(arch=machine.debian, place=place,
-                                        user="root" if os.geteuid() == 0 else ""),
-                        encoding="ascii")
-    how = {"env": {**os.environ, "APT_CONFIG": str(settings)}, "cwd": place, "timeout": FETCH_S}
+    (place / "apt.conf").write_text(
+        APT_CONF.format(arch=machine.debian, place=place,
+                        user="root" if os.geteuid() == 0 else ""), encoding="ascii")
     # A mirror that is just being renewed lacks some lists: what counts is whether ours has the kernel.
-    for command in (["apt-get", "-qq", "update"],
-                    ["apt-cache", "depends", "--important", machine.kernel]):
-        said = subprocess.run(command, check=False, capture_output=True, text=True, **how)
-    names = [line.split()[-1] for line in said.stdout.splitlines()
-             if "Depends: linux-image-" in line]
+    ask_apt(place, "apt-get", "-qq", "update")
+    depends = ask_apt(place, "apt-cache", "depends", "--important", machine.kernel).stdout
+    names = [line.split()[-1] for line in depends.splitlines() if "Depends: linux-image-" in line]
     if not names:
         raise Unavailable(f"the archive of {machine.debian} cannot be reached, or has no "
                           f"{machine.kernel}")
-    run("apt-get", "-qq", "download", names[0], **how)
+    said = ask_apt(place, "apt-get", "-qq", "download", names[0])
+    if said.returncode != 0:
+        raise Unavailable(f"{names[0]} cannot be fetched: {said.stderr.strip()}")
     return max(place.glob("*.deb"), key=lambda path: path.stat().st_mtime)
 
 
@@ -224,10 +233,8 @@ def unpack_kernel(place, package):
     tree = place / "package"
     shutil.rmtree(tree, ignore_errors=True)
     run("dpkg-deb", "-x", package, tree)
-    kernels = list(tree.glob("boot/vmlinu*"))
-    if len(kernels) != 1:
-        raise Unavailable(f"{package.name} holds no kernel")
-    new = kernels[0].rename(place / "kernel.new")
+    kernel, = tree.glob("boot/vmlinu*")
+    new = kernel.rename(place / "kernel.new")
     shutil.rmtree(tree)
     package.unlink()
     return new

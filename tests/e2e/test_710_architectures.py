@@ -47,7 +47,7 @@ class Cores:
                 lines.update({f"{kinds} {kind}": (arch, kind) for kind in KINDS})
                 self.programs[arch] = program
             cores = guests.boot(root.parent, root, guests.MACHINES[machine], list(lines))
-        except (guests.Unavailable, subprocess.TimeoutExpired) as error:
+        except guests.Unavailable as error:
             self.reasons.update(dict.fromkeys(arches, f"no core of {', '.join(arches)}: {error}"))
             return
         self.cores.update({lines[line]: (core, line.split()[0]) for line, core in cores.items()})
