@@ -3,11 +3,15 @@
  * servers for files of one crash, which a worker asks for on standard input; see
  * worker/resolve/elsewhere.h. */
 #include <apr_general.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "lib/config.h"
 #include "worker/parent.h"
@@ -15,17 +19,51 @@
 
 #define EXIT_USAGE  100
 #define EXIT_SYSTEM 111
+#define MEMORY_MAX                                                                                 \
+    (INT64_C(2048) * RETRACE_MIB) /* address space: a package may ask for any amount */
 
 #ifndef RETRACE_CONFIG_PATH
 #define RETRACE_CONFIG_PATH "/etc/retrace-server.conf"
 #endif
 
-static apr_status_t serve(const char *config_path, retrace_error_t *err, apr_pool_t *pool)
+static bool limit(int resource, rlim_t most)
+{
+    struct rlimit now;
+
+    if (getrlimit(resource, &now) != 0) {
+        return false;
+    }
+    now.rlim_max = most < now.rlim_max ? most : now.rlim_max;
+    now.rlim_cur = now.rlim_max;
+    return setrlimit(resource, &now) == 0;
+}
+
+static bool confine(void)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* of a server that has hung up */
+#if !defined(__SANITIZE_ADDRESS__)  /* which takes terabytes of addresses */
+    if (!limit(RLIMIT_AS, (rlim_t)MEMORY_MAX)) {
+        return false;
+    }
+#endif
+    return limit(RLIMIT_CORE, 0) && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
+}
+
+/* Libraries that print something must not answer the worker. */
+static FILE *take_output(void)
+{
+    int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    return fd >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 ? fdopen(fd, "w") : NULL;
+}
+
+static apr_status_t serve(FILE *answers, const char *config_path, retrace_error_t *err,
+                          apr_pool_t *pool)
 {
     const retrace_config_t *config = NULL;
     apr_status_t rv = retrace_config_read(&config, config_path, err, pool);
 
-    return rv == APR_SUCCESS ? worker_elsewhere_serve(stdin, stdout, config, err, pool) : rv;
+    return rv == APR_SUCCESS ? worker_elsewhere_serve(stdin, answers, config, err, pool) : rv;
 }
 
 int main(int argc, char *argv[])
@@ -34,6 +72,7 @@ int main(int argc, char *argv[])
                                            { "parent", required_argument, NULL, 'p' },
                                            { NULL, 0, NULL, 0 } };
     const char *config_path = RETRACE_CONFIG_PATH;
+    FILE *answers;
     apr_pool_t *pool = NULL;
     retrace_error_t err;
     apr_status_t rv;
@@ -53,12 +92,12 @@ int main(int argc, char *argv[])
             return EXIT_USAGE;
         }
     }
-    if (!worker_parent_bind(parent) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+    if (!worker_parent_bind(parent) || !confine() || (answers = take_output()) == NULL
         || apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
     (void)umask(027);
-    rv = serve(config_path, &err, pool);
+    rv = serve(answers, config_path, &err, pool);
     if (rv != APR_SUCCESS) {
         fprintf(stderr, "retrace-resolve: %s\n", err.text);
     }
