@@ -151,7 +151,7 @@ static void a_program_that_is_not_there_is_told(void **state)
 {
     stage_t *stage = *state;
 
-    expect_none(stage, "retrace-resolve");
+    expect_none(stage, "programs/" WORKER_ELSEWHERE_PROGRAM " cannot be run");
     assert_non_null(strstr(stage->log, "W "));
 }
 

@@ -69,6 +69,10 @@ static apr_status_t prepare(apr_procattr_t **pattr, apr_pool_t *p)
     if (rv == APR_SUCCESS) {
         rv = apr_procattr_cmdtype_set(attr, APR_PROGRAM);
     }
+    /* Before the fork: a child without a program would be known by its silence only. */
+    if (rv == APR_SUCCESS) {
+        rv = apr_procattr_error_check_set(attr, 1);
+    }
     if (rv == APR_SUCCESS) {
         *pattr = attr;
     }
