@@ -308,6 +308,44 @@ static void what_nobody_has_is_missing(void **state)
     assert_string_equal(answers, "missing\trepo\t\nmissing\trepo\t\n");
 }
 
+#define REPO "repos/fedora-36-x86_64/"
+
+/* The name of a package comes from a mirror. */
+static void what_is_told_is_one_clean_line(void **state)
+{
+    stage_t *stage = *state;
+    const char *answers = NULL;
+
+    workspace_make_dir(stage->ws, "repos/fedora-36-x86_64");
+    workspace_make_dir(stage->ws, REPO "repodata");
+    workspace_write(stage->ws, REPO "a\t\n\r\x1b[31m\x9b\xff.rpm", "junk");
+    assert_int_equal(serve(&answers, stage, "find\texecutable\t" SAMPLE_ID "\t\n"), APR_SUCCESS);
+    assert_string_equal(
+        answers,
+        "tell\tW\tPackage fedora-36-x86_64/a  \\x0d\\x1b[31m\\x9b\\xff.rpm is not used: "
+        "it is no RPM package\nmissing\trepo\tno package has it\n");
+}
+
+/* Nobody listens on port 1. */
+static void what_is_told_fits_a_line(void **state)
+{
+    stage_t *stage = *state;
+    const char *answers = NULL;
+    char *path = apr_palloc(stage->ws->pool, 1001);
+
+    memset(path, 'a', 1000);
+    path[1000] = '\0';
+    stage->config.debuginfod_urls =
+        apr_psprintf(stage->ws->pool, "http://127.0.0.1:1/%s http://127.0.0.1:1/%s/b", path, path);
+    stage->config.debuginfod_timeout_s = 1;
+    stage->config.debuginfod_max_mb = 1;
+    assert_int_equal(serve(&answers, stage, "find\texecutable\t" SAMPLE_ID "\t\n"), APR_SUCCESS);
+    answers = strstr(answers, "missing\trepo, http");
+    assert_non_null(answers);
+    assert_int_equal(strcspn(answers + strlen("missing\t"), "\t"), 1024);
+    assert_string_equal(answers + strlen(answers) - 1, "\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -323,6 +361,8 @@ int main(void)
         TEST(questions_that_are_none_end_the_conversation),
         TEST(modules_have_a_limit),
         TEST(what_nobody_has_is_missing),
+        TEST(what_is_told_is_one_clean_line),
+        TEST(what_is_told_fits_a_line),
     };
 
     apr_initialize();

@@ -10,7 +10,9 @@
 #include "worker/resolve/source.h"
 #include "worker/text.h"
 
-#define MAX_DIGITS 128 /* of a build-id */
+#define MAX_DIGITS 128  /* of a build-id */
+#define MAX_FIRST  1024 /* bytes of an answer's fields: with its word they are a line */
+#define MAX_SECOND 6144
 
 typedef struct server_t {
     const retrace_config_t *config;
@@ -23,12 +25,21 @@ typedef struct server_t {
 
 /* --- Answers ------------------------------------------------------------------------------- */
 
-/* Neither a tab nor a newline of a text may end its field. */
-static const char *as_field(const char *text, apr_pool_t *p)
+/* Names of packages and words of servers go into logs; neither a tab nor a newline may end a field. */
+static const char *as_field(const char *text, size_t max, apr_pool_t *p)
 {
-    char *field = apr_pstrdup(p, text);
+    const char *clean = worker_text_clean(text, strlen(text), p);
+    size_t length = strlen(clean);
+    char *field;
     char *at;
 
+    if (length > max) {
+        length = max;
+        while (length > 0 && ((unsigned char)clean[length] & 0xc0) == 0x80) {
+            length--; /* no half of a character */
+        }
+    }
+    field = apr_pstrmemdup(p, clean, length);
     for (at = field; *at != '\0'; at++) {
         if (*at == '\t' || *at == '\n') {
             *at = ' ';
@@ -39,8 +50,8 @@ static const char *as_field(const char *text, apr_pool_t *p)
 
 static void answer(const server_t *server, const char *word, const char *first, const char *second)
 {
-    fprintf(server->answers, "%s\t%.1024s\t%.6144s\n", word, as_field(first, server->pool),
-            as_field(second, server->pool));
+    fprintf(server->answers, "%s\t%s\t%s\n", word, as_field(first, MAX_FIRST, server->pool),
+            as_field(second, MAX_SECOND, server->pool));
 }
 
 static void tell(void *baton, char level, const char *text)
