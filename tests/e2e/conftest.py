@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import crash
+import distribution
 from client import Client, poll
 from serve.server import LOUD, Server, make_values
 
@@ -209,6 +210,17 @@ def members(program):
 @pytest.fixture(scope="session")
 def upload(members):
     return crash.xz(crash.tar(members))
+
+
+@pytest.fixture(scope="session")
+def client_system(farm):
+    """Packages of a small distribution, and a root directory with it; see distribution.py."""
+    reason = distribution.missing_tool()
+    if reason is not None:
+        pytest.skip(reason)
+    made = distribution.Distribution(farm.place / "distribution")
+    yield made
+    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ debug information that share a dwz file, signed with keys made here. Debian's rp
 -debuginfo packages, so that they are laid out by hand."""
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -95,7 +96,7 @@ class Keys:
 
     def __init__(self, place):
         self.home = Path(place)
-        self.home.mkdir(mode=0o700)
+        self.home.mkdir(mode=0o700, exist_ok=True)
         self.environment = {**os.environ, "GNUPGHOME": str(self.home)}
 
     def _gpg(self, *arguments):
@@ -240,6 +241,20 @@ def package_tree(place, root, arch, files):
                     "--define", f"_topdir {top}", "--buildroot", buildroot, spec], check=True,
                    capture_output=True)
     return top / "RPMS" / arch / f"will-crash-1.0-1.fc36.{arch}.rpm"
+
+
+def missing(log):
+    return [line for line in log.splitlines() if "Not found: " in line]
+
+
+def unused(log):
+    """Of packages that are not used: what is told about them, by the package's name."""
+    return dict(re.findall(r"Package (\S+\.rpm) is not used: (.*)", log))
+
+
+def unpacked(log):
+    """How many files came out of which package."""
+    return re.findall(r"(\d) files out of package \S+/(\S+?)-\d[^-/]*-1", log)
 
 
 def add_metadata(repository):

@@ -10,7 +10,7 @@ import pytest
 
 import crash
 import packages
-from packages import RELEASE
+from packages import RELEASE, missing, unpacked, unused
 
 
 class Stage:
@@ -109,19 +109,6 @@ def made(farm, clean_logs):
 def stage(made):
     made.reset()
     return made
-
-
-def missing(log):
-    return [line for line in log.splitlines() if "Not found: " in line]
-
-
-def unused(log):
-    """Of packages that are not used: what is told about them, by the package's name."""
-    return dict(re.findall(r"Package (\S+\.rpm) is not used: (.*)", log))
-
-
-def unpacked(log):
-    return re.findall(r"(\d) files out of package \S+/(\S+?)-1\.\d-1", log)
 
 
 def assert_complete(log, backtrace):
