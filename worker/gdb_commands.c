@@ -59,6 +59,9 @@ static const char *const steps[WORKER_GDB_STEPS] = {
     [WORKER_GDB_STEP_FUNCTION] = "disassemble",
 };
 
+/* Without a program gdb finds the libraries in the core, but does not read their symbols by itself. */
+static const char read_symbols[] = "sharedlibrary";
+
 static const char simple_backtrace[] = "thread apply all -ascending backtrace full";
 
 /* What gdb_frames.py does not say itself. */
@@ -144,6 +147,9 @@ const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *no
         push(list, apr_pstrcat(p, "--se=" WORKER_SYSROOT, plan->program, NULL));
     }
     push(list, "--core=" WORKER_GDB_AT_CORE);
+    if (plan->program == NULL) {
+        push_option(list, "-ex", read_symbols);
+    }
     push_steps(list, nonce, simple, p);
     push(list, NULL);
     return (const char *const *)list->elts;

@@ -102,6 +102,18 @@ static void test_program_may_be_unknown(void **state)
     }
 }
 
+/* Its libraries have names, lines and frames all the same. */
+static void test_symbols_of_libraries_are_read_without_a_program(void **state)
+{
+    const char *const *argv = plain_argv(NULL, NULL, false, *state);
+    int symbols = find_word(argv, "sharedlibrary");
+
+    assert_int_equal(symbols, find_word(argv, "--core=/box/core") + 2);
+    assert_string_equal(argv[symbols - 1], "-ex");
+    assert_int_equal(find_word(plain_argv("/usr/bin/app", NULL, false, *state), "sharedlibrary"),
+                     -1);
+}
+
 static int count_python(const char *const *argv)
 {
     int count = 0;
@@ -381,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_gdb_starts_with_its_own_loader),
         cmocka_unit_test(test_settings_come_before_files),
         cmocka_unit_test(test_program_may_be_unknown),
+        cmocka_unit_test(test_symbols_of_libraries_are_read_without_a_program),
         cmocka_unit_test(test_printers_are_optional),
         cmocka_unit_test(test_each_step_is_announced),
         cmocka_unit_test(test_parts_are_the_last_step),
