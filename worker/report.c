@@ -123,6 +123,67 @@ static bool is_missing(const worker_resolved_t *resolved)
     return resolved->executable == NULL;
 }
 
+static const char *find_missing_at(const apr_array_header_t *resolved, uint64_t address)
+{
+    int i;
+
+    for (i = 0; i < resolved->nelts; i++) {
+        const worker_resolved_t *one = &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
+
+        if (is_missing(one) && address >= one->module->start && address < one->module->end) {
+            return one->module->path;
+        }
+    }
+    return NULL;
+}
+
+/* Where a frame stands, of its line ("#0  0x0000… in"); 0 when gdb prints none, which it does at the
+ * beginning of a line of known source. */
+static uint64_t address_of_frame(const char *line)
+{
+    const char *at = line + 1 + strspn(line + 1, "0123456789");
+
+    at += strspn(at, " ");
+    return strncmp(at, "0x", 2) == 0 ? (uint64_t)strtoull(at, NULL, 16) : 0;
+}
+
+static void add_part(report_t *report, const char *from, const char *to)
+{
+    APR_ARRAY_PUSH(report->parts, const char *) =
+        apr_pstrmemdup(report->pool, from, (apr_size_t)(to - from));
+}
+
+/* The frame of a missing file is the last one of its thread that is known: whatever gdb finds below
+ * it is said to be a guess at that very place. */
+static void add_frames(report_t *report, const apr_array_header_t *resolved, const char *text)
+{
+    const char *missing = NULL; /* what the frame above is in */
+    bool is_told = false;       /* in this thread */
+    const char *from = text;
+    const char *line;
+    const char *next;
+
+    for (line = text; line != NULL && line[0] != '\0'; line = next) {
+        if (line[0] == 'T') {
+            missing = NULL;
+            is_told = false;
+        }
+        else if (line[0] == '#' && missing != NULL && !is_told) {
+            add_part(report, from, line);
+            add(report, "MISSING: %s: the frames below are guesses.\n",
+                apr_pescape_echo(report->pool, missing, 0));
+            from = line;
+            is_told = true;
+        }
+        else if (line[0] == '#' && !is_told) {
+            missing = find_missing_at(resolved, address_of_frame(line));
+        }
+        next = strchr(line, '\n');
+        next = next != NULL ? next + 1 : NULL;
+    }
+    APR_ARRAY_PUSH(report->parts, const char *) = from;
+}
+
 /* Without the file gdb guesses where a frame ends, and reads its code as zeros. */
 static void add_backtraces(report_t *report, const apr_array_header_t *resolved, const char *text)
 {
@@ -137,34 +198,14 @@ static void add_backtraces(report_t *report, const apr_array_header_t *resolved,
                 apr_pescape_echo(report->pool, one->module->path, 0));
         }
     }
-    APR_ARRAY_PUSH(report->parts, const char *) = text;
+    add_frames(report, resolved, text);
 }
 
-/* Where the crashed thread stood, as gdb prints it ("#0  0x0000… in"); 0 when it prints none,
- * which it does at the beginning of a line of known source. */
 static uint64_t find_crash_address(const char *backtrace)
 {
-    static const char start[] = "\n#0  ";
-    const char *frame = strstr(backtrace, start);
+    const char *frame = strstr(backtrace, "\n#0  ");
 
-    if (frame == NULL || strncmp(frame + strlen(start), "0x", 2) != 0) {
-        return 0;
-    }
-    return (uint64_t)strtoull(frame + strlen(start), NULL, 16);
-}
-
-static const char *find_missing_at(const apr_array_header_t *resolved, uint64_t address)
-{
-    int i;
-
-    for (i = 0; i < resolved->nelts; i++) {
-        const worker_resolved_t *one = &APR_ARRAY_IDX(resolved, i, worker_resolved_t);
-
-        if (is_missing(one) && address >= one->module->start && address < one->module->end) {
-            return one->module->path;
-        }
-    }
-    return NULL;
+    return frame != NULL ? address_of_frame(frame + 1) : 0;
 }
 
 static void add_code(report_t *report, const apr_array_header_t *resolved,

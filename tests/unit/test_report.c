@@ -349,6 +349,37 @@ static void guessed_frames_are_announced(void **state)
                 "guesses.\n");
 }
 
+static void guesses_begin_below_the_first_frame_of_a_missing_file(void **state)
+{
+    scene_t *scene = make_scene(state);
+
+    (void)add_resolved(scene, 1);
+    scene->gdb.sections[WORKER_GDB_BACKTRACE] =
+        "\nThread 1 (LWP 1):\n#0  crash () at x.c:3\n#1  0x00007f0000000fff in ?? ()\nNo locals.\n"
+        "#2  0x00007f0000000000 in ?? ()\n#3  0x0000000000000001 in main ()\n"
+        "\nThread 2 (LWP 2):\n#0  0x00007f0000000010 in ?? ()\n#1  0x1 in ?? ()\n";
+    expect_text(scene,
+                "#1  0x00007f0000000fff in ?? ()\nNo locals.\n"
+                "MISSING: /usr/lib/libwork.so.1: the frames below are guesses.\n"
+                "#2  0x00007f0000000000 in ?? ()\n#3  0x0000000000000001 in main ()\n"
+                "\nThread 2 (LWP 2):\n#0  0x00007f0000000010 in ?? ()\n"
+                "MISSING: /usr/lib/libwork.so.1: the frames below are guesses.\n"
+                "#1  0x1 in ?? ()\n");
+}
+
+static void frames_of_other_files_are_no_guesses(void **state)
+{
+    scene_t *scene = make_scene(state);
+
+    (void)add_resolved(scene, 1);
+    scene->gdb.sections[WORKER_GDB_BACKTRACE] =
+        "\nThread 1 (LWP 1):\n#0  0x00007effffffffff in a ()\n#1  0x00007f0000001000 in b ()\n"
+        "#2  c () at x.c:3\n#3  0x00000000004000aa in main ()\n#4  0x00007f0000000010 in ?? ()\n"
+        "\nThread 2 (LWP 2):\n#0  0x00000000004000aa in main ()\n#1  0x1 in d ()\n";
+    expect_text(scene, scene->gdb.sections[WORKER_GDB_BACKTRACE]);
+    expect_no_text(scene, "the frames below are guesses");
+}
+
 static void code_of_a_missing_file_is_not_shown(void **state)
 {
     scene_t *scene = make_scene(state);
@@ -416,6 +447,8 @@ int main(void)
         TEST(what_is_no_elf_file_is_not_listed),
         TEST(a_path_of_the_core_cannot_forge_a_line),
         TEST(guessed_frames_are_announced),
+        TEST(guesses_begin_below_the_first_frame_of_a_missing_file),
+        TEST(frames_of_other_files_are_no_guesses),
         TEST(code_of_a_missing_file_is_not_shown),
         TEST(code_of_a_file_that_was_found_is_shown),
         TEST(an_address_at_the_end_of_a_file_is_not_in_it),
