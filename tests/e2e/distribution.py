@@ -191,6 +191,15 @@ class Distribution:
             *[file for file in self.files("1.0") if "-debuginfo" in file.name])
         return root
 
+    def extract(self, version, *names):
+        """Files of packages, into a new directory."""
+        root = Path(tempfile.mkdtemp(prefix="extracted-", dir=self.place))
+        for name in names:
+            file, = (self.packages / version).glob(f"{name}-{version}-*")
+            package = subprocess.run(["rpm2cpio", file], check=True, capture_output=True).stdout
+            subprocess.run(["cpio", "-idm", "--quiet"], input=package, cwd=root, check=True)
+        return root
+
     def crash(self, program):
         """Returns the core that the kernel writes."""
         for old in self.root.glob("core*"):
@@ -248,6 +257,12 @@ def backtraces(report):
     return SECTION.search(report).group(1).strip()
 
 
+def known(text):
+    """Backtraces without those frames that are said to be guesses."""
+    return re.sub(r"^MISSING: [^\n]*: the frames below are guesses\.\n.*?(?=^Thread |\Z)", "", text,
+                  flags=re.M | re.S)
+
+
 def frames(text):
     """(address, function) of each frame, for each LWP; the address of an inlined one is None."""
     return {lwp: FRAME.findall(thread) for lwp, thread in THREAD.findall(text)}
@@ -289,6 +304,16 @@ class Depot:
         """Of the repository."""
         file, = self.packages.glob(f"{name}-{version}-*.rpm")
         return file
+
+    def without(self, *names):
+        """As a repository that has never had the 1.0 of these (or what has one version only)."""
+        self.fill()
+        for name in names:
+            for file in self.packages.glob(f"{name}-[0-9]*"):
+                if "-1.1-" not in file.name:
+                    file.unlink()
+        add_metadata(self.repository)
+        self.forget()
 
     def submit(self, upload):
         return self.env.client.submit(upload, content="application/x-gzip")
