@@ -99,20 +99,40 @@ class Keys:
         self.home.mkdir(mode=0o700, exist_ok=True)
         self.environment = {**os.environ, "GNUPGHOME": str(self.home)}
 
-    def _gpg(self, *arguments):
+    def _gpg(self, *arguments, **how):
         return subprocess.run(["gpg", "--batch", "--quiet", "--passphrase", "", *arguments],
-                              env=self.environment, check=True, capture_output=True).stdout
+                              env=self.environment, check=True, capture_output=True, **how).stdout
 
-    def make(self, name):
-        """Returns the armored public key."""
-        self._gpg("--quick-generate-key", f"{name}@example.com", "rsa2048", "sign", "never")
+    def make(self, name, *how, lifetime="never"):
+        """Returns the armored public key. @param how  more options of gpg"""
+        self._gpg(*how, "--quick-generate-key", f"{name}@example.com", "rsa2048", "sign", lifetime)
+        return self.public(name)
+
+    def public(self, name):
         return self._gpg("--armor", "--export", f"{name}@example.com")
 
-    def sign(self, name, *files):
-        """rpmsign ends with 0 even where gpg could not be run, and leaves files unsigned."""
+    def _fingerprint(self, name):
+        listed = self._gpg("--list-keys", "--with-colons", f"{name}@example.com").decode()
+        return re.search(r"^fpr:+(\w+):", listed, re.M).group(1)
+
+    def expire(self, name, *how):
+        """@param how  options of gpg, which say when this is done, then the new lifetime"""
+        self._gpg(*how[:-1], "--quick-set-expire", self._fingerprint(name), how[-1])
+        return self.public(name)
+
+    def revoke(self, name):
+        """By the certificate that gpg makes beside each key; it is made useless by a colon."""
+        certificate = self.home / "openpgp-revocs.d" / f"{self._fingerprint(name)}.rev"
+        self._gpg("--import", input=certificate.read_bytes().replace(b":-----", b"-----"))
+        return self.public(name)
+
+    def sign(self, name, *files, how=""):
+        """rpmsign ends with 0 even where gpg could not be run, and leaves files unsigned. @param how
+        more options of gpg"""
+        extra = ["--define", f"_gpg_sign_cmd_extra_args {how}"] if how else []
         subprocess.run(["rpmsign", "--addsign", "--define", "__gpg /usr/bin/gpg", "--define",
                         f"_gpg_path {self.home}", "--define", f"_gpg_name {name}@example.com",
-                        *files], env=self.environment, check=True, capture_output=True)
+                        *extra, *files], env=self.environment, check=True, capture_output=True)
         for file in files:
             shown = subprocess.run(["rpm", "-qp", "--nosignature", "--qf", "%{RSAHEADER:pgpsig}",
                                     file], check=True, capture_output=True, text=True).stdout

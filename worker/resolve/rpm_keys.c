@@ -11,7 +11,9 @@
 
 #include "lib/fs.h"
 
-#define ARMOR "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+#define ARMOR                 "-----BEGIN PGP PUBLIC KEY BLOCK-----"
+#define PACKET_SIGNATURE      2    /* RFC 4880, 4.3 */
+#define SIGNATURE_REVOKES_KEY 0x20 /* RFC 4880, 5.2.1 */
 
 /* Cuts the last part off `fedora-36-x86_64`; false when there is none. */
 static bool cut_part(char *release)
@@ -47,8 +49,76 @@ apr_status_t worker_keys_find(const char **ppath, const retrace_config_t *config
                         config->gpg_key_dir);
 }
 
+/* --- Revoked keys -------------------------------------------------------------------------- */
+
+/* One packet (RFC 4880, 4.2); false when it is none that is whole. @param ptag  its kind */
+static bool next_packet(int *ptag, const uint8_t **pbody, size_t *plength, const uint8_t **pat,
+                        const uint8_t *end)
+{
+    const uint8_t *at = *pat;
+    size_t left = (size_t)(end - at);
+    size_t header = 2;
+    size_t length;
+    size_t i;
+
+    if (left < 2 || (at[0] & 0x80) == 0) {
+        return false;
+    }
+    if ((at[0] & 0x40) != 0) {
+        header = at[1] < 192 ? 2 : at[1] < 224 ? 3 : at[1] == 255 ? 6 : 0;
+    }
+    else {
+        header = (at[0] & 3) == 3 ? 0 : 1 + ((size_t)1 << (at[0] & 3));
+    }
+    if (header == 0 || left < header) {
+        return false;
+    }
+    if ((at[0] & 0x40) != 0 && header == 3) {
+        length = ((size_t)(at[1] - 192) << 8) + at[2] + 192;
+    }
+    else {
+        for (length = 0, i = header == 6 ? 2 : 1; i < header; i++) {
+            length = (length << 8) | at[i];
+        }
+    }
+    if (length > left - header) {
+        return false;
+    }
+    *ptag = (at[0] & 0x40) != 0 ? at[0] & 0x3f : (at[0] >> 2) & 0xf;
+    *pbody = at + header;
+    *plength = length;
+    *pat = at + header + length;
+    return true;
+}
+
+/* Not every librpm looks at it. Whether its signature is good is not asked: the file is the
+ * admin's, and to do without a key is the safe side. */
+static bool is_revoked(const uint8_t *packets, size_t length)
+{
+    const uint8_t *at = packets;
+    const uint8_t *body = NULL;
+    size_t size = 0;
+    int tag = 0;
+
+    while (next_packet(&tag, &body, &size, &at, packets + length)) {
+        if (tag == PACKET_SIGNATURE && size > 2
+            && body[body[0] <= 3 ? 2 : 1] == SIGNATURE_REVOKES_KEY) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- Loading ------------------------------------------------------------------------------- */
+
+typedef struct loading_t {
+    rpmKeyring keyring;
+    int added;
+    int revoked;
+} loading_t;
+
 /* Packets of one key; the keys that sign are often its subkeys. */
-static int add_key(rpmKeyring keyring, const uint8_t *packets, size_t length)
+static void add_key(loading_t *loading, const uint8_t *packets, size_t length)
 {
     rpmPubkey key = rpmPubkeyNew(packets, length);
     rpmPubkey *subkeys;
@@ -56,47 +126,48 @@ static int add_key(rpmKeyring keyring, const uint8_t *packets, size_t length)
     int i;
 
     if (key == NULL) {
-        return 0;
+        return;
     }
-    (void)rpmKeyringAddKey(keyring, key);
+    (void)rpmKeyringAddKey(loading->keyring, key);
     subkeys = rpmGetSubkeys(key, &count);
     for (i = 0; i < count; i++) {
-        (void)rpmKeyringAddKey(keyring, subkeys[i]);
+        (void)rpmKeyringAddKey(loading->keyring, subkeys[i]);
         rpmPubkeyFree(subkeys[i]);
     }
     free(subkeys);
     rpmPubkeyFree(key);
-    return 1;
+    loading->added++;
 }
 
-static int add_keys(rpmKeyring keyring, const uint8_t *packets, size_t length)
+static void add_keys(loading_t *loading, const uint8_t *packets, size_t length)
 {
     size_t one = 0;
-    int added = 0;
 
     while (length > 0 && pgpPubKeyCertLen(packets, length, &one) == 0 && one > 0 && one <= length) {
-        added += add_key(keyring, packets, one);
+        if (is_revoked(packets, one)) {
+            loading->revoked++;
+        }
+        else {
+            add_key(loading, packets, one);
+        }
         packets += one;
         length -= one;
     }
-    return added;
 }
 
-static int add_armored(rpmKeyring keyring, const char *text)
+static void add_armored(loading_t *loading, const char *text)
 {
     const char *at;
-    int added = 0;
 
     for (at = strstr(text, ARMOR); at != NULL; at = strstr(at + 1, ARMOR)) {
         uint8_t *packets = NULL;
         size_t length = 0;
 
         if (pgpParsePkts(at, &packets, &length) == PGPARMOR_PUBKEY) {
-            added += add_keys(keyring, packets, length);
+            add_keys(loading, packets, length);
         }
         free(packets);
     }
-    return added;
 }
 
 apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_error_t *err,
@@ -105,8 +176,8 @@ apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_erro
     const char *text = NULL;
     apr_size_t length = 0;
     char *real = realpath(path, NULL);
+    loading_t loading = { .keyring = keyring };
     apr_status_t rv;
-    int added;
 
     rv = retrace_fs_read(&text, &length, AT_FDCWD, real != NULL ? real : path,
                          WORKER_KEYS_MAX_BYTES, err, p);
@@ -114,9 +185,13 @@ apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_erro
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    added = add_armored(keyring, text);
-    if (added == 0) {
-        added = add_keys(keyring, (const uint8_t *)text, length);
+    add_armored(&loading, text);
+    if (loading.added + loading.revoked == 0) {
+        add_keys(&loading, (const uint8_t *)text, length);
     }
-    return added > 0 ? APR_SUCCESS : retrace_fail(err, APR_EINVAL, "%s holds no public key", path);
+    if (loading.added == 0) {
+        return retrace_fail(err, APR_EINVAL, "%s holds no public key%s", path,
+                            loading.revoked > 0 ? " that was not revoked" : "");
+    }
+    return APR_SUCCESS;
 }

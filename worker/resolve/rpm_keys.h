@@ -24,8 +24,9 @@ apr_status_t worker_keys_find(const char **ppath, const retrace_config_t *config
                               const char *release, retrace_error_t *err, apr_pool_t *p);
 
 /**
- * Add the keys of a file to a keyring.
- * @return APR_EINVAL  it holds no key
+ * Add the keys of a file to a keyring, but those that were revoked. Keys that have expired are added:
+ * releases outlive their keys. Whether their signatures count is up to librpm.
+ * @return APR_EINVAL  it holds no such key
  */
 apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_error_t *err,
                               apr_pool_t *p);

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Keys that have expired go on to count: releases outlive them, and rpm does the same. Keys that were
+revoked do not count, even where rpm itself would not care."""
+import re
+
+import pytest
+
+from distribution import Crash, Depot
+from packages import missing, unpacked, unused
+
+LIBRARY = ("libwork", "libwork-debuginfo")
+THEN = "--faked-system-time=20200101T000000"
+LATER = "--faked-system-time=20200102T000000"
+
+
+@pytest.fixture(scope="module")
+def depot(farm, client_system):
+    return Depot(farm, client_system)
+
+
+@pytest.fixture(scope="module")
+def crashed(client_system):
+    return Crash(client_system, "/usr/bin/will_crash")
+
+
+@pytest.fixture
+def signed(depot):
+    """Sign the library's packages anew, and set the server's keys."""
+    def sign(name, *keys, how=""):
+        depot.fill()
+        depot.distribution.keys.sign(name, *[depot.package(part) for part in LIBRARY], how=how)
+        depot.key_file.write_bytes(b"".join(keys))
+        depot.forget()
+
+    yield sign
+    depot.key_file.write_bytes(depot.distribution.public_key)
+
+
+def assert_library_is_used(log):
+    assert missing(log) == [] and unused(log) == {}
+    assert {name for _, name in unpacked(log)} >= set(LIBRARY)
+
+
+class TestExpired:
+    def test_667_001_after_the_package_was_signed(self, depot, crashed, signed, client_system):
+        key = client_system.keys.make("short-lived", THEN, lifetime="4w")
+        signed("short-lived", client_system.public_key, key, how=THEN)
+        log, _ = depot.retrace(crashed.upload)
+        assert_library_is_used(log)
+
+    def test_667_002_before_the_package_was_signed(self, depot, crashed, signed, client_system):
+        """gpg would not sign with it: here it gets its end afterwards."""
+        keys = client_system.keys
+        signed("backdated", client_system.public_key, keys.make("backdated", THEN))
+        depot.key_file.write_bytes(client_system.public_key + keys.expire("backdated", LATER, "4w"))
+        depot.forget()
+        log, _ = depot.retrace(crashed.upload)
+        assert_library_is_used(log)
+
+
+class TestRevoked:
+    def test_667_010_does_not_count(self, depot, crashed, signed, client_system):
+        """While it is good its packages are used; then they are refused, those of other keys not."""
+        keys = client_system.keys
+        key = keys.make("traitor")
+        signed("traitor", client_system.public_key, key)
+        log, _ = depot.retrace(crashed.upload)
+        assert_library_is_used(log)
+        depot.key_file.write_bytes(client_system.public_key + keys.revoke("traitor"))
+        depot.forget()
+        log, report = depot.retrace(crashed.upload)
+        assert len(unused(log)) == len(LIBRARY)
+        assert all(re.match(rf"it is not signed with a key of {depot.key_file}: .*NOKEY", reason)
+                   for reason in unused(log).values()), unused(log)
+        assert {name for _, name in unpacked(log)} >= {"glibc", "will-crash"}
+        assert "in put_in_order_0" not in report
+
+    def test_667_011_the_only_one(self, depot, crashed, signed, client_system):
+        keys = client_system.keys
+        key = keys.make("lonely")
+        signed("lonely", key)
+        depot.key_file.write_bytes(keys.revoke("lonely"))
+        log, _ = depot.retrace(crashed.upload)
+        assert f"{depot.key_file} holds no public key that was not revoked" in log
+        assert unpacked(log) == []
