@@ -362,7 +362,7 @@ uninstall: ## remove what install has put there, but not what is the admin's
 SOURCES := $(LIB_SRC) $(WORKER_SRC) $(WORKER_MAIN) $(CACHE_SRC) $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
            helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
-bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness
+bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness|extract
 	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/bench/bench.py $(PART)
 
 lint: all check-lint ## layers, exports, sizes, names written twice

@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e")]
 
 import crash as tiny  # noqa: E402
+from extract import bench_extract  # noqa: E402
 from figures import note  # noqa: E402
 from flatness import bench_flatness  # noqa: E402
 from rates import bench_long_poll, bench_status  # noqa: E402
@@ -57,7 +58,7 @@ def run_requests(place):
 
 
 PARTS = {"uploads": run_uploads, "requests": run_requests, "waiting": bench_waiting,
-         "flatness": bench_flatness}
+         "flatness": bench_flatness, "extract": bench_extract}
 
 
 def run_part(name):

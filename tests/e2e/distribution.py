@@ -21,7 +21,6 @@ from serve.server import TREE
 
 SOURCES = TREE / "tests" / "data" / "distribution"
 SPECS = ("libwork", "will-crash", "will-crash-cpp")
-SHARE = Path("/usr/share")  # below which gdb's printers are
 SYSTEM = ("libc.so.6", "libm.so.6", "libgcc_s.so.1", "libstdc++.so.6")
 TOOLS = ("rpmbuild", "rpmsign", "createrepo_c", "dwz", "gpg", "debugedit", "find-debuginfo",
          "eu-strip", "c++")
@@ -56,6 +55,12 @@ def run(*words, **how):
                             check=False, **how)
     assert result.returncode == 0, f"{words[0]}: {result.stdout}{result.stderr}"
     return result.stdout
+
+
+def printers():
+    """The directory of gdb's printers of the C++ library, which the default of PrintersDir finds."""
+    found = sorted(Path("/usr/share").glob("gcc*/python"))
+    return found[-1] if found else None
 
 
 def library(name):
@@ -234,12 +239,12 @@ class Crash:
         self.file = distribution.place / f"core-of-{Path(program).name}"
         self.file.write_bytes(core)
 
-    def in_gdb(self, root, printers):
+    def in_gdb(self, root):
         """The backtraces of all threads, as developers get them."""
         settings = [word for setting in (f"set sysroot {root}", "set debuginfod enabled off",
                                          f"set debug-file-directory {root}/usr/lib/debug",
                                          "set source open off", "set print elements 200",
-                                         f"python import sys; sys.path.insert(0, '{printers}')",
+                                         f"python import sys; sys.path.insert(0, '{printers()}')",
                                          "python from libstdcxx.v6.printers import *",
                                          "python register_libstdcxx_printers(None)", "set width 0")
                     for word in ("-iex", setting)]

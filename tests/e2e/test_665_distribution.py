@@ -42,17 +42,9 @@ def thrown(client_system):
 
 @pytest.fixture(scope="module")
 def developer(client_system):
-    return client_system.install_debug_packages()
-
-
-@pytest.fixture(scope="module")
-def printers(made):
-    """The directory that the server's setting stands for."""
-    found = sorted(path for pattern in ("gcc*/python", "gcc/python")
-                   for path in distribution.SHARE.glob(pattern))
-    if not found:
+    if distribution.printers() is None:
         pytest.skip("the pretty printers of the C++ library are not installed")
-    return found[-1]
+    return client_system.install_debug_packages()
 
 
 def line_of(source, words):
@@ -120,10 +112,10 @@ class TestC:
         assert sorted(idle) == ["100", "200", "300"]
         assert len(re.findall(r"^#\d+ .*\bstart_thread \(", report, re.M)) == THREADS - 1
 
-    def test_665_003_as_where_all_is_installed(self, depot, crashed, developer, printers):
+    def test_665_003_as_where_all_is_installed(self, depot, crashed, developer):
         """Word for word what gdb says with all packages of 1.0 installed."""
         _, report = depot.retrace(crashed.upload)
-        assert_same(report, crashed.in_gdb(developer, printers))
+        assert_same(report, crashed.in_gdb(developer))
 
     def test_665_004_the_next_one_needs_no_repository(self, depot, crashed):
         first, _ = depot.retrace(crashed.upload)
@@ -187,6 +179,6 @@ class TestCpp:
             assert f"debuginfo with build-id {build_id} of {path} (" in log
             assert f"{path}\n    {build_id}: executable, debug info MISSING; {ASKED}\n" in report
 
-    def test_665_012_as_where_all_is_installed(self, depot, thrown, developer, printers):
+    def test_665_012_as_where_all_is_installed(self, depot, thrown, developer):
         _, report = depot.retrace(thrown.upload)
-        assert_same(report, thrown.in_gdb(developer, printers))
+        assert_same(report, thrown.in_gdb(developer))
