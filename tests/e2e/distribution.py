@@ -180,20 +180,23 @@ class Distribution:
         return sorted([*(self.packages / version).iterdir(),
                        *(self.packages / "system").iterdir()])
 
+    def _rpm(self, root, *arguments):
+        run("rpm", f"--root={root}", "--dbpath=/var/lib/rpm", "--define", "_pkgverify_level all",
+            *arguments)
+
     def install(self, version):
         """What a user would have: no debug information."""
-        database = self.root / "var/lib/rpm"
-        database.mkdir(parents=True)
-        wanted = [file for file in self.files(version) if "-debug" not in file.name]
-        run("rpm", f"--root={self.root}", "--import", self.packages / "good.key")
-        run("rpm", f"--root={self.root}", "--force-debian", "-i", *wanted)
+        (self.root / "var/lib/rpm").mkdir(parents=True)
+        self._rpm(self.root, "--import", self.packages / "good.key")
+        self._rpm(self.root, "-i", *[file for file in self.files(version)
+                                     if "-debug" not in file.name])
 
     def install_debug_packages(self):
         """In another root directory: what a developer would have."""
         root = self.place / "developer"
         shutil.copytree(self.root, root, symlinks=True, ignore=shutil.ignore_patterns("core*"))
-        run("rpm", f"--root={root}", "--force-debian", "-i",
-            *[file for file in self.files("1.0") if "-debuginfo" in file.name])
+        self._rpm(root, "-i", *[file for file in self.files("1.0")
+                                if "-debuginfo" in file.name])
         return root
 
     def extract(self, version, *names):
