@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/spool.h"
+#include "worker/resolve/source.h"
 #include "worker/signals.h"
 #include "worker/text.h"
 
@@ -282,17 +283,38 @@ static json_t *path_of(modules_t *modules, const worker_module_t *module)
     return *path;
 }
 
-/* What is on the stack is where a call returns to: the call may be the last of its file. */
-static apr_status_t add_module(modules_t *modules, json_t *frame)
+static bool is_missing(const reader_t *reader, const worker_module_t *module)
+{
+    const apr_array_header_t *all = reader->facts->missing;
+    int i;
+
+    for (i = 0; i < all->nelts && module->build_id != NULL; i++) {
+        const retrace_missing_t *missing = &APR_ARRAY_IDX(all, i, retrace_missing_t);
+
+        if (strcmp(missing->kind, worker_file_kind_name(WORKER_FILE_EXECUTABLE)) == 0
+            && strcmp(missing->build_id, module->build_id) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What is on the stack is where a call returns to: the call may be the last of its file.
+ * @param pguess  is this one a guess? becomes true for those below a file that is missing */
+static apr_status_t add_module(modules_t *modules, json_t *frame, bool *pguess)
 {
     const reader_t *reader = modules->reader;
     uint64_t pc = strtoull(json_string_value(json_object_get(frame, "pc")), NULL, 16);
     bool is_return = json_integer_value(json_object_get(frame, "level")) > 0;
     const worker_module_t *module = worker_core_module_at(reader->core, pc - is_return);
 
+    if (*pguess) {
+        (void)json_object_set_new(frame, "guess", json_true());
+    }
     if (module == NULL) {
         return APR_SUCCESS;
     }
+    *pguess = *pguess || is_missing(reader, module);
     modules->bytes += json_string_length(path_of(modules, module));
     if (modules->bytes > RETRACE_BACKTRACE_MAX) {
         return retrace_fail(reader->err, APR_EINVAL, TOO_LONG, MAX_MB);
@@ -312,9 +334,10 @@ static apr_status_t add_to_frames(modules_t *modules, const json_t *crash)
     json_array_foreach(json_object_get(crash, "threads"), thread, each)
     {
         const json_t *frames = json_object_get(each, "frames");
+        bool is_guess = false;
 
         for (i = 0; i < json_array_size(frames) && rv == APR_SUCCESS; i++) {
-            rv = add_module(modules, json_array_get(frames, i));
+            rv = add_module(modules, json_array_get(frames, i), &is_guess);
         }
     }
     return rv;

@@ -13,8 +13,9 @@
  * frames. type is normal, inline, signal (the kernel's trampoline), tailcall, arch or other.
  *
  * The worker puts before these: signal, [signal_name], [fault_address], [executable], [package],
- * [release], arch, missing: [{ kind, build_id, path }]; and behind each frame's: [module],
- * [build_id], those of the file that its code is in. */
+ * [release], arch, missing: [{ kind, build_id, path }]; and behind each frame's: [guess], true below
+ * one whose executable is missing, so that gdb guesses who called; [module], [build_id], those of the
+ * file that its code is in. */
 #ifndef RETRACE_WORKER_FRAMES_H
 #define RETRACE_WORKER_FRAMES_H
 

@@ -176,7 +176,8 @@ static void add_frames(report_t *report, const apr_array_header_t *resolved, con
             is_told = true;
         }
         else if (line[0] == '#' && !is_told) {
-            missing = find_missing_at(resolved, address_of_frame(line));
+            /* But for the innermost one: it is where a call returns to, maybe behind the end. */
+            missing = find_missing_at(resolved, address_of_frame(line) - (line[1] != '0'));
         }
         next = strchr(line, '\n');
         next = next != NULL ? next + 1 : NULL;

@@ -272,7 +272,7 @@ def known(text):
 
 
 def frames(text):
-    """(address, function) of each frame, for each LWP; the address of an inlined one is None."""
+    """(address, function) of each frame, for each LWP; the address of an inlined one is ""."""
     return {lwp: FRAME.findall(thread) for lwp, thread in THREAD.findall(text)}
 
 

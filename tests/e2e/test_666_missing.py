@@ -2,16 +2,15 @@
 """Packages of the distribution are missing, lie, or change while they are read. The backtrace is made
 from what there is; no frame is wrong that is not said to be a guess, and what is missing is told."""
 import contextlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import threading
-import time
 
 import pytest
 
-import crash
 from client import poll
 from distribution import Crash, Depot, backtraces, frames, known, rpmbuild
 from packages import missing, unused
@@ -99,11 +98,18 @@ class TestMissing:
     def test_666_001_executable_of_a_library(self, depot, crashed, complete, ids):
         """Its debug information alone does not help: how to get to its caller is not in it."""
         depot.without("libwork")
-        log, report = depot.retrace(crashed.upload)
+        task = depot.submit(crashed.upload)
+        log, report = depot.result(task)
         assert told(log) == [("executable", ids[LIBRARY], LIBRARY)]
         assert f"{ids[LIBRARY]}: executable MISSING, debug info; {ASKED}\n" in report
         assert assert_no_wrong_frame(report, complete) == ["compare_items_0"]
         assert guesses(report) == [LIBRARY]
+        parts = json.loads(depot.env.task_file(task, "results/backtrace.json").read_text())
+        crashed_thread = next(thread for thread in parts["threads"] if thread["crashed"])
+        modules = [frame.get("module") for frame in crashed_thread["frames"]]
+        first = modules.index(LIBRARY) + 1
+        assert [frame.get("guess", False) for frame in crashed_thread["frames"]] == [
+            number >= first for number in range(len(modules))]
 
     def test_666_002_executable_of_the_plugin(self, depot, crashed, complete, ids):
         depot.without("will-crash-plugin")

@@ -355,11 +355,11 @@ static void guesses_begin_below_the_first_frame_of_a_missing_file(void **state)
 
     (void)add_resolved(scene, 1);
     scene->gdb.sections[WORKER_GDB_BACKTRACE] =
-        "\nThread 1 (LWP 1):\n#0  crash () at x.c:3\n#1  0x00007f0000000fff in ?? ()\nNo locals.\n"
+        "\nThread 1 (LWP 1):\n#0  crash () at x.c:3\n#1  0x00007f0000001000 in ?? ()\nNo locals.\n"
         "#2  0x00007f0000000000 in ?? ()\n#3  0x0000000000000001 in main ()\n"
         "\nThread 2 (LWP 2):\n#0  0x00007f0000000010 in ?? ()\n#1  0x1 in ?? ()\n";
     expect_text(scene,
-                "#1  0x00007f0000000fff in ?? ()\nNo locals.\n"
+                "#1  0x00007f0000001000 in ?? ()\nNo locals.\n"
                 "MISSING: /usr/lib/libwork.so.1: the frames below are guesses.\n"
                 "#2  0x00007f0000000000 in ?? ()\n#3  0x0000000000000001 in main ()\n"
                 "\nThread 2 (LWP 2):\n#0  0x00007f0000000010 in ?? ()\n"
@@ -373,7 +373,7 @@ static void frames_of_other_files_are_no_guesses(void **state)
 
     (void)add_resolved(scene, 1);
     scene->gdb.sections[WORKER_GDB_BACKTRACE] =
-        "\nThread 1 (LWP 1):\n#0  0x00007effffffffff in a ()\n#1  0x00007f0000001000 in b ()\n"
+        "\nThread 1 (LWP 1):\n#0  0x00007f0000001000 in a ()\n#1  0x00007f0000001001 in b ()\n"
         "#2  c () at x.c:3\n#3  0x00000000004000aa in main ()\n#4  0x00007f0000000010 in ?? ()\n"
         "\nThread 2 (LWP 2):\n#0  0x00000000004000aa in main ()\n#1  0x1 in d ()\n";
     expect_text(scene, scene->gdb.sections[WORKER_GDB_BACKTRACE]);
