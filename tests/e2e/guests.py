@@ -59,12 +59,13 @@ class Abi:
     libraries: str
 
 
+# The slowest first.
 MACHINES = {
-    "aarch64": Machine("arm64", "linux-image-cloud-arm64", "aarch64-linux-gnu", "ttyAMA0",
-                       ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57")),
     "ppc64le": Machine("ppc64el", "linux-image-powerpc64le", "powerpc64le-linux-gnu", "hvc0",
                        ("qemu-system-ppc64", "-machine", "pseries,cap-cfpc=broken,cap-sbbc=broken,"
                         "cap-ibs=broken", "-cpu", "power9")),
+    "aarch64": Machine("arm64", "linux-image-cloud-arm64", "aarch64-linux-gnu", "ttyAMA0",
+                       ("qemu-system-aarch64", "-machine", "virt", "-cpu", "cortex-a57")),
     "s390x": Machine("s390x", "linux-image-s390x", "s390x-linux-gnu", "ttysclp0",
                      ("qemu-system-s390x", "-machine", "s390-ccw-virtio"),
                      ("-chardev", "file,id=out,path={}", "-device", "sclpconsole,chardev=out")),

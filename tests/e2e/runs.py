@@ -15,11 +15,12 @@ RATINGS = {"n": (2, "null pointer"), "w": (8, "wrote to an address"), "r": (4, "
 
 
 class Run:
-    """A task that has succeeded, and what is in its directory."""
+    """A task that has succeeded, and what is in its directory; one that was submitted before, or a
+    new one."""
 
-    def __init__(self, env, members):
+    def __init__(self, env, members=None, task=None):
         self.env = env
-        self.task = env.client.submit(crash.xz(crash.tar(members)))
+        self.task = task or env.client.submit(crash.xz(crash.tar(members)))
         assert env.client.wait(self.task) == "FINISHED_SUCCESS", env.client.log(self.task).text
         self.text = env.client.backtrace(self.task).text
         self.log = env.client.log(self.task).text

@@ -169,6 +169,7 @@ def assert_rated(run):
 
 class TestI386:
     def test_710_001_frames(self, i386):
+        assert "The debugger is" not in i386.log
         assert_right(i386, "i386")
         assert_other_thread(i386)
         assert_parts(i386)
@@ -182,6 +183,7 @@ class TestI386:
 @pytest.mark.parametrize("arch", FOREIGN)
 class TestForeign:
     def test_710_010_frames(self, runs, arch):
+        assert f"The debugger is {MULTIARCH}" in runs(arch).log
         assert_right(runs(arch), arch)
         if arch == "armhfp":  # whose C library has nothing to unwind by but debug information
             assert re.search(r"^Thread 2 .*\n#0 .* from /sysroot/usr/lib/libc.so.6$", runs(arch).text,
@@ -219,13 +221,22 @@ class TestForeign:
             assert " Yes " in line, (name, part)
 
 
+@pytest.fixture(scope="module")
+def crashes(mixed, cores):
+    """Tasks by architecture and kind of crash, submitted all at once."""
+    return {key: mixed.client.submit(crash.gz(crash.tar(cores.members(*key))),
+                                     content="application/x-gzip")
+            for key in cores.cores if key[1] in KINDS}
+
+
 @pytest.mark.parametrize("arch", FOREIGN)
 class TestRating:
     """By what the instructions of each architecture do."""
 
     @pytest.mark.parametrize("kind", KINDS)
-    def test_710_016_of(self, mixed, cores, arch, kind):
-        rating, text = Run(mixed, cores.members(arch, kind)).rating()
+    def test_710_016_of(self, mixed, cores, crashes, arch, kind):
+        cores.members(arch, kind)
+        rating, text = Run(mixed, task=crashes[(arch, kind)]).rating()
         wanted, words = {"f": (7, "heap's checks"), "o": (2, "stack"), **RATINGS}[kind]
         assert rating == wanted and words in text, text
 

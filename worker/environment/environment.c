@@ -5,6 +5,7 @@
 
 #include <apr_strings.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/utsname.h>
 
 #include "worker/gdb_choice.h"
@@ -24,6 +25,9 @@ static apr_status_t plan_from(worker_environment_t **penvironment, const worker_
     }
     rv = worker_gdb_choose(&gdb, host.machine, core->arch, config, err, p);
     if (rv == APR_SUCCESS) {
+        if (errand->tell != NULL && strcmp(gdb, config->gdb_path) != 0) {
+            errand->tell(errand->baton, 'I', apr_pstrcat(p, "The debugger is ", gdb, NULL));
+        }
         *penvironment =
             worker_sysroot_plan(core, worker_resolve(core, config, chain, errand, p), p);
         (*penvironment)->gdb = gdb;
