@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real servers for the tests. At the end of each module the error log of each server that it used
 must hold no error that no test has claimed by its tag."""
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -106,6 +107,13 @@ class Env:
         """Until no program of the server runs and nothing is queued."""
         poll(lambda: not self.server.programs() and not self.leftovers(), timeout,
              f"not idle: {self.server.programs()}, {self.leftovers()}")
+
+    def forget_cache(self, *kept):
+        """What the cache has but these, once nobody uses it."""
+        self.wait_idle()
+        for entry in (self.server.dir / "cache").iterdir():
+            if entry.name not in kept:
+                shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
     def expect_refusal(self, reply, status, *words):
         """A refusal says why, and the log has it."""

@@ -304,9 +304,7 @@ class Depot:
 
     def forget(self):
         """No cache, no index."""
-        self.env.wait_idle()
-        for entry in (self.env.server.dir / "cache").iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.env.forget_cache()
 
     def package(self, name, version="1.0"):
         """Of the repository."""

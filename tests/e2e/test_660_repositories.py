@@ -51,9 +51,7 @@ class Stage:
         self.forget()
 
     def forget(self):
-        self.env.wait_idle()
-        for entry in (self.env.server.dir / "cache").iterdir():
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+        self.env.forget_cache()
 
     @contextlib.contextmanager
     def other_keys(self, content=None, name="fedora-36"):
@@ -313,12 +311,8 @@ class TestIndex:
 
     def test_660_022_damaged(self, stage):
         stage.retrace()
-        stage.env.wait_idle()
-        cache = stage.env.server.dir / "cache"
-        for entry in cache.iterdir():
-            if entry.is_dir() and entry.name != "index":
-                shutil.rmtree(entry)
-        (cache / "index" / f"{RELEASE}.db").write_bytes(b"no database" * 1000)
+        stage.env.forget_cache("index")
+        (stage.env.server.dir / "cache" / "index" / f"{RELEASE}.db").write_bytes(b"no database" * 1000)
         assert_complete(*stage.retrace())
 
     def test_660_023_many_refusals_are_cut(self, stage):

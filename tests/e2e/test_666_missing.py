@@ -288,10 +288,7 @@ class TestChanging:
 
     def _assert_whole_again(self, depot, crashed, complete):
         """Also with the index of that time."""
-        depot.env.wait_idle()
-        for entry in (depot.env.server.dir / "cache").iterdir():
-            if entry.name != "index":
-                shutil.rmtree(entry)
+        depot.env.forget_cache("index")
         log, report = depot.retrace(crashed.upload)
         assert missing(log) == [] and unused(log) == {}
         assert frames(backtraces(report)) == complete.frames
