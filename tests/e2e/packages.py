@@ -126,6 +126,20 @@ class Keys:
         self._gpg("--import", input=certificate.read_bytes().replace(b":-----", b"-----"))
         return self.public(name)
 
+    def make_with_subkey(self, name):
+        """The key itself only certifies, its subkey signs."""
+        self._gpg("--quick-generate-key", f"{name}@example.com", "rsa2048", "cert", "never")
+        self._gpg("--quick-add-key", self._fingerprint(name), "rsa2048", "sign", "never")
+        return self.public(name)
+
+    def revoke_subkey(self, name):
+        """In a dialogue, as it goes only there: yes, for no reason, without a comment, yes."""
+        subprocess.run(["gpg", "--no-tty", "--command-fd", "0", "--status-fd", "2",
+                        "--pinentry-mode", "loopback", "--passphrase", "", "--edit-key",
+                        self._fingerprint(name)], env=self.environment, check=True,
+                       capture_output=True, input=b"key 1\nrevkey\ny\n0\n\ny\nsave\n")
+        return self.public(name)
+
     def sign(self, name, *files, how=""):
         """rpmsign ends with 0 even where gpg could not be run, and leaves files unsigned. @param how
         more options of gpg"""

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from distribution import Crash, Depot
-from packages import missing, unpacked, unused
+from packages import Keys, missing, unpacked, unused
 
 LIBRARY = ("libwork", "libwork-debuginfo")
 THEN = "--faked-system-time=20200101T000000"
@@ -59,14 +59,15 @@ class TestExpired:
 
 
 class TestRevoked:
-    def test_667_010_does_not_count(self, depot, crashed, signed, client_system):
+    @pytest.mark.parametrize("make, revoke", [(Keys.make, Keys.revoke),
+                                              (Keys.make_with_subkey, Keys.revoke_subkey)])
+    def test_667_010_does_not_count(self, depot, crashed, signed, client_system, make, revoke):
         """While it is good its packages are used; then they are refused, those of other keys not."""
-        keys = client_system.keys
-        key = keys.make("traitor")
-        signed("traitor", client_system.public_key, key)
+        keys, name = client_system.keys, make.__name__
+        signed(name, client_system.public_key, make(keys, name))
         log, _ = depot.retrace(crashed.upload)
         assert_library_is_used(log)
-        depot.key_file.write_bytes(client_system.public_key + keys.revoke("traitor"))
+        depot.key_file.write_bytes(client_system.public_key + revoke(keys, name))
         depot.forget()
         log, report = depot.retrace(crashed.upload)
         assert len(unused(log)) == len(LIBRARY)
