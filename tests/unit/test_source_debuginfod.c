@@ -10,7 +10,6 @@
 
 #include <apr_general.h>
 #include <apr_strings.h>
-#include <fcntl.h>
 
 #include "lib/fs.h"
 #include "tests/unit/http_server.h"
