@@ -23,11 +23,12 @@ struct mr_pacer_t;
 
 /** What one httpd child remembers between requests. */
 typedef struct mr_child_t {
-    apr_thread_mutex_t *mutex;   /* guards the next four; NULL before the child runs */
+    apr_thread_mutex_t *mutex;   /* guards the next five; NULL before the child runs */
     apr_array_header_t *helpers; /* of pid_t: ended or about to, not reaped yet */
     apr_time_t last_start;       /* when a stale heartbeat last made us call `start` */
     apr_time_t last_look;        /* packages.h: when it was last seen whether a list is due */
     apr_time_t last_ask;         /* when one that is due last made us wake the dispatcher */
+    char asked_for[32];          /* the state of the repositories then */
     struct mr_pacer_t *pacer;    /* wait.h; NULL: this MPM cannot suspend requests */
 } mr_child_t;
 

@@ -5,6 +5,7 @@
 #include <apr_strings.h>
 #include <fcntl.h>
 #include <http_log.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "lib/fs.h"
@@ -62,6 +63,24 @@ mr_packages_answer_t mr_packages_has_any(const retrace_config_t *config, const c
 
 /* --- Having them made ---------------------------------------------------------------------- */
 
+/* Once for each state of the repositories, and again after a while if that did not help. */
+static bool may_ask(mr_child_t *child, const char *state)
+{
+    bool is_new;
+
+    if (child->mutex == NULL) {
+        return false;
+    }
+    apr_thread_mutex_lock(child->mutex);
+    is_new = strcmp(child->asked_for, state) != 0;
+    apr_cpystrn(child->asked_for, state, sizeof(child->asked_for));
+    if (is_new) {
+        child->last_ask = 0;
+    }
+    apr_thread_mutex_unlock(child->mutex);
+    return mr_helper_is_time(child, &child->last_ask, MR_PACKAGES_ASK_S);
+}
+
 /* Wakes the dispatcher if a list is missing or stale: it starts the indexer. The helper is reaped with
  * the scope. */
 static void refresh(mr_server_t *server, server_rec *s, apr_pool_t *scope)
@@ -72,7 +91,7 @@ static void refresh(mr_server_t *server, server_rec *s, apr_pool_t *scope)
 
     if (!mr_helper_is_time(child, &child->last_look, MR_PACKAGES_LOOK_S)
         || !retrace_packages_are_due(server->config, apr_time_now(), scope)
-        || !mr_helper_is_time(child, &child->last_ask, MR_PACKAGES_ASK_S)) {
+        || !may_ask(child, retrace_packages_state(server->config, scope))) {
         return;
     }
     if (mr_helper_start(&helper, server, "sweep", 0, false, &err, scope) != APR_SUCCESS) {

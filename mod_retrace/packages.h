@@ -12,7 +12,7 @@
 #include "mod_retrace/mod_retrace.h"
 
 #define MR_PACKAGES_LOOK_S 1  /* a child does not look at the repositories more often */
-#define MR_PACKAGES_ASK_S  10 /* nor wake the dispatcher for them */
+#define MR_PACKAGES_ASK_S  10 /* nor wake the dispatcher for the same state of them */
 
 typedef enum mr_packages_answer_t {
     MR_PACKAGES_UNKNOWN, /* no list yet */

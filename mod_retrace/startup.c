@@ -328,6 +328,7 @@ void mr_startup_child_init(apr_pool_t *pchild, server_rec *s)
     apr_pool_create(&pool, pchild);
     child->helpers = apr_array_make(pool, 8, sizeof(pid_t));
     child->last_start = child->last_look = child->last_ask = 0;
+    child->asked_for[0] = '\0';
     (void)apr_thread_mutex_create(&child->mutex, APR_THREAD_MUTEX_DEFAULT, pchild);
     apr_pool_cleanup_register(pchild, child, end_child, apr_pool_cleanup_null);
     mr_packages_child_init(server, s, pchild);
