@@ -159,6 +159,7 @@ $(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
 $(B)/retrace-resolve: $(B)/worker/resolve_main.o
 $(B)/retrace-server-index: $(B)/worker/index_main.o
+$(B)/retrace-server-index: RESOLVE_LIBS += -ljansson
 $(B)/retrace-resolve $(B)/retrace-server-index: $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RESOLVE_LIBS) $(LIB_LIBS)

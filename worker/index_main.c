@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retrace-server-index [--config=FILE] [--quiet] [RELEASE...]: bring the indexes of package
+/* retrace-server-index [--config=FILE] [--quiet | --json] [RELEASE...]: bring the indexes of package
  * repositories up to date, publish what they have, and tell which packages are not used. Workers do
  * the first two when they need to, and the dispatcher starts `--quiet`; as the spool's owner. */
 #include <apr_general.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <linux/ioprio.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -36,7 +37,8 @@
 typedef struct options_t {
     const char *config_path;
     bool quiet;
-    char **names; /* of releases; none: all */
+    json_t *releases; /* array of what --json tells; NULL: it was not given */
+    char **names;     /* of releases; none: all */
     int count;
 } options_t;
 
@@ -70,12 +72,43 @@ static int show_refused(const options_t *options, const worker_repo_t *repo, apr
     if (worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) != APR_SUCCESS) {
         return complain(options, "%s", err.text);
     }
-    for (i = 0; !options->quiet && i < refused->nelts; i++) {
+    for (i = 0; !options->quiet && options->releases == NULL && i < refused->nelts; i++) {
         const worker_index_entry_t *entry = &APR_ARRAY_IDX(refused, i, worker_index_entry_t);
 
         printf("%s/%s: %s\n", repo->name, entry->file, entry->refusal);
     }
     return refused->nelts > 0 ? EXIT_REFUSED : EXIT_SUCCESS;
+}
+
+/* Counts of one release; or why it cannot be used, when repo is NULL. */
+static void describe(const options_t *options, const char *name, const worker_repo_t *repo,
+                     const retrace_error_t *why, apr_pool_t *p)
+{
+    apr_array_header_t *packages = NULL;
+    apr_array_header_t *refused = NULL;
+    retrace_error_t err;
+
+    if (options->releases == NULL) {
+        return;
+    }
+    if (repo != NULL && worker_index_packages(&packages, repo->index, &err, p) == APR_SUCCESS
+        && worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) == APR_SUCCESS) {
+        json_array_append_new(options->releases,
+                              json_pack("{s:s, s:i, s:i}", "release", name, "packages",
+                                        packages->nelts, "refused", refused->nelts));
+        return;
+    }
+    json_array_append_new(
+        options->releases,
+        json_pack("{s:s, s:s*}", "release", name, "error", repo != NULL ? err.text : why->text));
+}
+
+static void print_releases(const options_t *options)
+{
+    if (options->releases != NULL) {
+        (void)json_dumpf(options->releases, stdout, JSON_INDENT(1));
+        putchar('\n');
+    }
 }
 
 /* What cannot be opened has no package that a worker would take: httpd must not go on to ask for a
@@ -98,12 +131,15 @@ static int index_one(const options_t *options, const retrace_config_t *config, c
     worker_repo_t *repo = NULL;
     apr_pool_t *p = NULL;
     retrace_error_t err;
+    apr_status_t rv;
     int code;
 
     if (apr_pool_create(&p, pool) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
-    if (worker_repo_open(&repo, config, name, !options->quiet, &err, p) != APR_SUCCESS) {
+    rv = worker_repo_open(&repo, config, name, !options->quiet, &err, p);
+    describe(options, name, repo, &err, p);
+    if (rv != APR_SUCCESS) {
         code = give_up(options, config, name, &err, p);
     }
     else if (repo->list.status != APR_SUCCESS) {
@@ -172,15 +208,20 @@ static int work(const options_t *options, apr_pool_t *pool)
 static bool parse_options(options_t *options, int argc, char *argv[])
 {
     static const struct option known[] = { { "config", required_argument, NULL, 'c' },
+                                           { "json", no_argument, NULL, 'j' },
                                            { "quiet", no_argument, NULL, 'q' },
                                            { NULL, 0, NULL, 0 } };
     int option;
     int i;
 
-    while ((option = getopt_long(argc, argv, "c:q", known, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "c:jq", known, NULL)) != -1) {
         switch (option) {
         case 'c':
             options->config_path = optarg;
+            break;
+        case 'j':
+            json_decref(options->releases);
+            options->releases = json_array();
             break;
         case 'q':
             options->quiet = true;
@@ -188,6 +229,9 @@ static bool parse_options(options_t *options, int argc, char *argv[])
         default:
             return false;
         }
+    }
+    if (options->quiet && options->releases != NULL) {
+        return false;
     }
     options->names = argv + optind;
     options->count = argc - optind;
@@ -206,7 +250,7 @@ int main(int argc, char *argv[])
     int code;
 
     if (!parse_options(&options, argc, argv)) {
-        fprintf(stderr, "usage: " NAME " [--config=FILE] [--quiet] [RELEASE...]\n");
+        fprintf(stderr, "usage: " NAME " [--config=FILE] [--quiet | --json] [RELEASE...]\n");
         return EXIT_USAGE;
     }
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS) {
@@ -218,6 +262,8 @@ int main(int argc, char *argv[])
         step_back();
     }
     code = work(&options, pool);
+    print_releases(&options);
+    json_decref(options.releases);
     apr_pool_destroy(pool);
     apr_terminate();
     return code;

@@ -386,6 +386,19 @@ class TestIndexer:
 
 
 class TestProgram:
+    def test_662_029_json(self, known):
+        """Counts; a release that cannot be used says why, here and on standard error."""
+        result = as_owner(known, known.server.build / INDEXER, f"--config={known.server.config}",
+                          "--json", RELEASE, f"rhel-8-{ARCH}", "suse-1-i386")
+        assert result.returncode == 111 and "suse-1-i386" in result.stderr
+        *good, bad = json.loads(result.stdout)
+        assert good == [{"release": RELEASE, "packages": 3, "refused": 1},
+                        {"release": f"rhel-8-{ARCH}", "packages": 1, "refused": 0}]
+        assert set(bad) == {"release", "error"} and "suse-1-i386" in bad["error"]
+        result = as_owner(known, known.server.build / INDEXER, f"--config={known.server.config}",
+                          "--json", "--quiet")
+        assert result.returncode == 100 and result.stdout == ""
+
     def test_662_030_quiet(self, known):
         """No output, whatever there is to tell."""
         result = as_owner(known, known.server.build / INDEXER, f"--config={known.server.config}",
