@@ -105,7 +105,7 @@ $(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
 
-$(B)/worker/gdb_frames.o: worker/gdb_frames.py
+$(B)/worker/gdb_frames.o: worker/gdb_frames.py worker/gdb_python.py
 $(B)/mod_retrace/pages.o: mod_retrace/www/style.css
 
 # --- Programs ------------------------------------------------------------------------------------

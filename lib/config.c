@@ -108,7 +108,7 @@ static const option_t options[] = {
     { "PrintersDir", KIND_OPTIONAL_PATH, FIELD(printers_dir), "/usr/share/gcc*/python", 0, 0,
       NULL },
     { "PythonHelpers", KIND_OPTIONAL_PATH, FIELD(python_helpers),
-      "/usr/share/gdb/auto-load/usr/*/*python3*-gdb.py", 0, 0, NULL },
+      "/usr/{share/gdb/auto-load/usr/*,lib/debug/usr/lib*}/*python3*-gdb.py", 0, 0, NULL },
     { "HostDirs", KIND_PATHS, FIELD(host_dirs), "/usr", 0, 0, NULL },
     { "HostDebugDir", KIND_PATH, FIELD(host_debug_dir), "/usr/lib/debug", 0, 0, NULL },
 };

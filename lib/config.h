@@ -55,7 +55,7 @@ typedef struct retrace_config_t {
     const char *repo_config_dir;
     const char *gdb_multiarch_path; /* for cores gdb_path does not know; "" = none */
     const char *mock_path;
-    const char *python_helpers;  /* a pattern (glob(7)); "" = none */
+    const char *python_helpers;  /* a pattern (glob(7), braces); "" = none */
     const char *db_file;         /* a name in save_dir */
     const char *external_dirs;   /* absolute paths, separated by ':'; "" = none */
     const char *debuginfod_urls; /* separated by blanks (RETRACE_CONFIG_BLANKS); "" = none */

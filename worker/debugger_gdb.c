@@ -44,6 +44,10 @@ apr_status_t worker_gdb_prepare(worker_sandbox_t *sandbox, const worker_gdb_plan
         APR_ARRAY_PUSH(binds, worker_bind_t) =
             (worker_bind_t){ plan->printers, WORKER_GDB_AT_PRINTERS };
     }
+    if (plan->python_helper != NULL) {
+        APR_ARRAY_PUSH(binds, worker_bind_t) =
+            (worker_bind_t){ plan->python_helper, WORKER_GDB_AT_PYTHON_HELPER };
+    }
     APR_ARRAY_PUSH(binds, worker_bind_t) = (worker_bind_t){ plan->core, WORKER_GDB_AT_CORE };
     if (plan->binds != NULL) {
         apr_array_cat(binds, plan->binds);

@@ -24,6 +24,7 @@ typedef enum worker_gdb_section_t {
     WORKER_GDB_LIBRARIES,   /* info sharedlibrary */
     WORKER_GDB_REGISTERS,   /* of the crashed frame */
     WORKER_GDB_DISASSEMBLY, /* around the crash */
+    WORKER_GDB_PYTHON,      /* Python frames of the threads that have any */
     WORKER_GDB_FRAMES,      /* the backtraces in parts: JSON, as yet unchecked (worker/frames.h) */
     WORKER_GDB_SECTIONS     /* how many */
 } worker_gdb_section_t;
@@ -38,6 +39,7 @@ typedef struct worker_gdb_plan_t {
     const apr_array_header_t *links; /* of worker_link_t */
     const char *printers;            /* directory of the libstdc++ printers (the one that holds
                                           libstdcxx/); NULL for none */
+    const char *python_helper;       /* CPython's for gdb (python_helper.h); NULL for none */
     worker_sandbox_limits_t limits;
     worker_cgroup_t *cgroup; /* NULL: rlimits only */
 } worker_gdb_plan_t;

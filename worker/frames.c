@@ -59,12 +59,19 @@ static const field_t frame_fields[] = {
     { "truncated", KIND_FLAG, false, 0, 0, NULL },
     { NULL, KIND_TEXT, false, 0, 0, NULL },
 };
+static const field_t python_fields[] = {
+    { "file", KIND_TEXT, true, 0, 0, NULL },
+    { "line", KIND_NUMBER, true, 0, MAX_NUMBER, NULL },
+    { "function", KIND_TEXT, true, 0, 0, NULL },
+    { NULL, KIND_TEXT, false, 0, 0, NULL },
+};
 static const field_t thread_fields[] = {
     { "id", KIND_NUMBER, true, 1, MAX_NUMBER, NULL },
     { "lwp", KIND_NUMBER, true, 0, MAX_NUMBER, NULL },
     { "name", KIND_TEXT, false, 0, 0, NULL },
     { "crashed", KIND_FLAG, true, 0, 0, NULL },
     { "frames", KIND_LIST, true, 0, WORKER_FRAMES_FRAMES, frame_fields },
+    { "python", KIND_LIST, false, 0, WORKER_FRAMES_FRAMES, python_fields },
     { "error", KIND_TEXT, false, 0, 0, NULL },
     { "truncated", KIND_FLAG, false, 0, 0, NULL },
     { NULL, KIND_TEXT, false, 0, 0, NULL },

@@ -5,9 +5,10 @@
  *
  * gdb gives, and nothing else is taken ([] may be missing):
  *   { version: 1, crash_thread, threads, [truncated] }
- *   thread   { id, lwp, crashed, frames, [name], [error], [truncated] }
+ *   thread   { id, lwp, crashed, frames, [python], [name], [error], [truncated] }
  *   frame    { level, pc: "0x…", type, inlined, args, locals, [function], [file], [line],
  *              [truncated] }
+ *   python   { file, line, function }               (frames of CPython)
  *   variable { name, value, [truncated] }        (of args and locals)
  * truncated is true where a limit below left something out; error says why a thread has no more
  * frames. type is normal, inline, signal (the kernel's trampoline), tailcall, arch or other.

@@ -47,8 +47,8 @@ static const char printers[] =
     "register_libstdcxx_printers(None)";
 
 /* The backtrace is the purpose but can be long, in bytes and in time: what is short comes before
- * it; a function, which debuginfo can make endless, after it; and last the backtraces in parts,
- * during which gdb kills itself if that takes too long. -c: one broken thread does not end the
+ * it; a function, which debuginfo can make endless, after it; and last Python frames and the
+ * backtraces in parts, during which gdb kills itself if that takes too long. -c: one broken thread does not end the
  * others. */
 static const char *const steps[WORKER_GDB_STEPS] = {
     [WORKER_GDB_STEP_THREADS] = "info threads",
@@ -93,32 +93,50 @@ static void push_settings(apr_array_header_t *list, bool with_printers)
     }
 }
 
-/* In one line and without a file, as hexadecimal digits mean nothing to gdb. */
-static const char *frames_step(apr_pool_t *p)
-{
-    const char *script = worker_gdb_frames_script;
-    /* cppcheck-suppress comparePointers ; both ends of one object, of which C sees two names */
-    apr_ssize_t length = worker_gdb_frames_script_end - script;
+/* What gdb_python.py does not say itself. */
+static const char python_limits[] =
+    "HELPER = '" WORKER_GDB_AT_PYTHON_HELPER "'; MAX_THREADS, MAX_TEXT, MAX_BYTES, MAX_SECONDS "
+    "= " TEXT(WORKER_GDB_PYTHON_THREADS) ", " TEXT(WORKER_GDB_PYTHON_TEXT) ", " TEXT(
+        WORKER_GDB_PYTHON_ALL) ", " TEXT(WORKER_GDB_PYTHON_SECONDS);
 
-    return apr_pstrcat(p, "python ", frames_limits, "; exec(bytes.fromhex('",
+/* In one line and without a file, as hexadecimal digits mean nothing to gdb. */
+static const char *script_step(const char *limits, const char *script, const char *end,
+                               apr_pool_t *p)
+{
+    /* cppcheck-suppress comparePointers ; both ends of one object, of which C sees two names */
+    apr_ssize_t length = end - script;
+
+    return apr_pstrcat(p, "python ", limits, "; exec(bytes.fromhex('",
                        apr_pescape_hex(p, script, length, 0), "').decode())", NULL);
 }
 
-static const char *step_command(int step, bool simple, apr_pool_t *p)
+/* @return NULL for a step that this plan has not */
+static const char *step_command(int step, const worker_gdb_plan_t *plan, bool simple, apr_pool_t *p)
 {
     if (step == WORKER_GDB_STEP_FRAMES) {
-        return frames_step(p);
+        return script_step(frames_limits, worker_gdb_frames_script, worker_gdb_frames_script_end,
+                           p);
+    }
+    if (step == WORKER_GDB_STEP_PYTHON) {
+        return plan->python_helper == NULL
+            ? NULL
+            : script_step(python_limits, worker_gdb_python_script, worker_gdb_python_script_end, p);
     }
     return simple && step == WORKER_GDB_STEP_BACKTRACE ? simple_backtrace : steps[step];
 }
 
-static void push_steps(apr_array_header_t *list, const char *nonce, bool simple, apr_pool_t *p)
+static void push_steps(apr_array_header_t *list, const worker_gdb_plan_t *plan, const char *nonce,
+                       bool simple, apr_pool_t *p)
 {
     int i;
 
     for (i = WORKER_GDB_STEP_HEAD + 1; i < WORKER_GDB_STEPS; i++) {
-        push_option(list, "-ex", apr_psprintf(p, "echo \\n%s:%d\\n", nonce, i));
-        push_option(list, "-ex", step_command(i, simple, p));
+        const char *command = step_command(i, plan, simple, p);
+
+        if (command != NULL) {
+            push_option(list, "-ex", apr_psprintf(p, "echo \\n%s:%d\\n", nonce, i));
+            push_option(list, "-ex", command);
+        }
     }
 }
 
@@ -150,7 +168,7 @@ const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *no
     if (plan->program == NULL) {
         push_option(list, "-ex", read_symbols);
     }
-    push_steps(list, nonce, simple, p);
+    push_steps(list, plan, nonce, simple, p);
     push(list, NULL);
     return (const char *const *)list->elts;
 }

@@ -95,10 +95,25 @@ def add_frames(part, budget):
         take(part, "error", lambda: gdb.frame_stop_reason_string(last.unwind_stop_reason()))
 
 
+def add_python(part, budget):
+    """What gdb_python.py has found, if it ran."""
+    found = globals().get("PYTHON_FRAMES", {}).get(part["id"])
+    if found is None:
+        return
+    part["python"] = []
+    for file, line, function in found:
+        described = {"file": file[:MAX_TEXT], "line": int(line), "function": function[:MAX_TEXT]}
+        if len(part["python"]) == MAX_FRAMES or not budget.pay(described):
+            part["truncated"] = True
+            return
+        part["python"].append(described)
+
+
 def describe_thread(thread, is_crashed, budget):
     part = {"id": thread.num, "lwp": thread.ptid[1], "crashed": is_crashed, "frames": []}
     take(part, "name", lambda: thread.name)
     budget.pay(part)
+    add_python(part, budget)
     try:
         thread.switch()
         add_frames(part, budget)

@@ -166,6 +166,7 @@ worker_gdb_step_t worker_gdb_split(const char **sections, const char *output, ap
     sections[WORKER_GDB_REGISTERS] = steps[WORKER_GDB_STEP_REGISTERS];
     sections[WORKER_GDB_DISASSEMBLY] = worker_gdb_disassembly(
         steps[WORKER_GDB_STEP_FUNCTION], steps[WORKER_GDB_STEP_INSTRUCTIONS], p);
+    sections[WORKER_GDB_PYTHON] = steps[WORKER_GDB_STEP_PYTHON];
     sections[WORKER_GDB_FRAMES] = steps[WORKER_GDB_STEP_FRAMES];
     return last;
 }

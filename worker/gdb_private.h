@@ -8,16 +8,22 @@
 
 /* Where gdb's files are in the sandbox. Its libraries are only here: gdb is started by its own
  * loader, and no path that a core names for a library of the crashed system exists. */
-#define WORKER_GDB_AT           "/debugger"
-#define WORKER_GDB_AT_LOADER    WORKER_GDB_AT "/ld.so"
-#define WORKER_GDB_AT_LIBRARIES WORKER_GDB_AT "/lib"
-#define WORKER_GDB_AT_PROGRAM   WORKER_GDB_AT "/bin/gdb"
-#define WORKER_GDB_AT_DATA      WORKER_GDB_AT "/share/gdb"
-#define WORKER_GDB_AT_PYTHON    WORKER_GDB_AT "/python" /* PYTHONHOME */
-#define WORKER_GDB_AT_PRINTERS  WORKER_GDB_AT "/printers"
-#define WORKER_GDB_AT_LOCALES   WORKER_GDB_AT "/locale"
-#define WORKER_GDB_AT_CHARSETS  WORKER_GDB_AT "/gconv"
-#define WORKER_GDB_AT_CORE      "/box/core"
+#define WORKER_GDB_AT               "/debugger"
+#define WORKER_GDB_AT_LOADER        WORKER_GDB_AT "/ld.so"
+#define WORKER_GDB_AT_LIBRARIES     WORKER_GDB_AT "/lib"
+#define WORKER_GDB_AT_PROGRAM       WORKER_GDB_AT "/bin/gdb"
+#define WORKER_GDB_AT_DATA          WORKER_GDB_AT "/share/gdb"
+#define WORKER_GDB_AT_PYTHON        WORKER_GDB_AT "/python" /* PYTHONHOME */
+#define WORKER_GDB_AT_PRINTERS      WORKER_GDB_AT "/printers"
+#define WORKER_GDB_AT_LOCALES       WORKER_GDB_AT "/locale"
+#define WORKER_GDB_AT_CHARSETS      WORKER_GDB_AT "/gconv"
+#define WORKER_GDB_AT_CORE          "/box/core"
+#define WORKER_GDB_AT_PYTHON_HELPER WORKER_GDB_AT "/python-gdb.py"
+
+#define WORKER_GDB_PYTHON_THREADS 1024
+#define WORKER_GDB_PYTHON_TEXT    262144  /* characters of one thread */
+#define WORKER_GDB_PYTHON_ALL     1048576 /* of all threads */
+#define WORKER_GDB_PYTHON_SECONDS 5       /* until it stops; twice as much and gdb is killed */
 
 /**
  * Find gdb's files on this machine: program, loader, libraries, data directory, and when it has
@@ -45,6 +51,7 @@ typedef enum worker_gdb_step_t {
     WORKER_GDB_STEP_INSTRUCTIONS, /* from the program counter on */
     WORKER_GDB_STEP_BACKTRACE,
     WORKER_GDB_STEP_FUNCTION, /* the whole function around the program counter */
+    WORKER_GDB_STEP_PYTHON,   /* Python frames, with a helper only */
     WORKER_GDB_STEP_FRAMES,   /* the backtraces in parts */
     WORKER_GDB_STEPS
 } worker_gdb_step_t;
@@ -61,9 +68,11 @@ const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *no
 /** The environment of gdb in the sandbox. */
 const char *const *worker_gdb_environment(void);
 
-/** gdb_frames.py, as it was when this was built. */
+/** gdb_frames.py and gdb_python.py, as they were when this was built. */
 extern const char worker_gdb_frames_script[];
 extern const char worker_gdb_frames_script_end[];
+extern const char worker_gdb_python_script[];
+extern const char worker_gdb_python_script_end[];
 
 /**
  * Cut gdb's output at the announcements.

@@ -272,6 +272,7 @@ const char *worker_report(const worker_core_t *core, const worker_claims_t *clai
     add_crash(&report, core, claims);
     add_section(&report, "Threads", gdb->sections[WORKER_GDB_THREADS]);
     add_backtraces(&report, resolved, gdb->sections[WORKER_GDB_BACKTRACE]);
+    add_section(&report, "Python backtrace", gdb->sections[WORKER_GDB_PYTHON]);
     add_files(&report, core, resolved);
     add_section(&report, "Shared libraries", gdb->sections[WORKER_GDB_LIBRARIES]);
     add_section(&report, "Registers", gdb->sections[WORKER_GDB_REGISTERS]);

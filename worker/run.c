@@ -26,6 +26,7 @@
 #include "worker/findings.h"
 #include "worker/frames.h"
 #include "worker/publish.h"
+#include "worker/python_helper.h"
 #include "worker/report.h"
 
 #define CORE_NAME       "coredump"
@@ -246,6 +247,24 @@ static const char *find_printers(const run_t *run)
     return found;
 }
 
+/* Frames of C alone are a backtrace, too. */
+static const char *find_python_helper(const run_t *run)
+{
+    const char *version = worker_python_version(run->core, run->pool);
+    const char *path = NULL;
+    retrace_error_t err;
+
+    if (version == NULL || run->config->python_helpers[0] == '\0') {
+        return NULL;
+    }
+    if (worker_python_helper(&path, run->config->python_helpers, version, &err, run->pool)
+        != APR_SUCCESS) {
+        retrace_spool_log(run->task, err.status == APR_NOTFOUND ? 'I' : 'W', "No Python frames: %s",
+                          err.text);
+    }
+    return path;
+}
+
 static apr_status_t debug(run_t *run)
 {
     worker_gdb_plan_t plan = {
@@ -253,6 +272,7 @@ static apr_status_t debug(run_t *run)
         .core = apr_psprintf(run->pool, "%s/%s/" RETRACE_DIR_CRASH "/" CORE_NAME,
                              run->config->save_dir, retrace_id_format(run->id).text),
         .printers = find_printers(run),
+        .python_helper = find_python_helper(run),
         .limits = { .memory_bytes = run->config->max_task_memory_mb * RETRACE_MIB,
                     .file_bytes = SANDBOX_FILE,
                     .output_bytes = WORKER_GDB_OUTPUT,

@@ -150,10 +150,25 @@ static void test_parts_are_the_last_step(void **state)
     while (argv[last + 1] != NULL) {
         last++;
     }
-    assert_string_equal(argv[last - 2], "echo \\n" NONCE ":7\\n");
+    assert_string_equal(argv[last - 2], "echo \\n" NONCE ":8\\n");
     assert_string_equal(argv[last - 1], "-ex");
     assert_int_equal(strncmp(argv[last], "python MAX_THREADS, ", 20), 0);
     assert_string_equal(argv[last - 4], "disassemble");
+}
+
+/* Its step is there with a helper only, and before the parts, which set the limit of time. */
+static void test_python_frames_are_optional(void **state)
+{
+    const worker_gdb_plan_t plan = { .python_helper = "/usr/share/python3.11-gdb.py" };
+    const char *const *argv = worker_gdb_argv(&plan, NONCE, false, *state);
+    int at = find_word(argv, "echo \\n" NONCE ":7\\n");
+
+    assert_int_equal(find_word(plain_argv(NULL, NULL, false, *state), "echo \\n" NONCE ":7\\n"),
+                     -1);
+    assert_true(at > 0);
+    assert_int_equal(strncmp(argv[at + 2], "python HELPER = '/debugger/python-gdb.py'; MAX_", 47),
+                     0);
+    assert_string_equal(argv[at + 4], "echo \\n" NONCE ":8\\n");
 }
 
 static const char *decode_hex(const char *digits, apr_pool_t *p)
@@ -264,7 +279,7 @@ static void test_split(void **state)
     split(sections,
           "Core was generated\n\n" NONCE ":1\n* 1 thread\n\n" NONCE ":2\nlibraries\n\n" NONCE
           ":3\n\n" NONCE ":4\n=> 0x0:\tret\n\n" NONCE ":5\n#0 main\n#1 start\n\n" NONCE
-          ":6\n\n" NONCE ":7\n{}\n",
+          ":6\n\n" NONCE ":7\nPython\n\n" NONCE ":8\n{}\n",
           *state);
     assert_string_equal(sections[WORKER_GDB_HEAD], "Core was generated\n");
     assert_string_equal(sections[WORKER_GDB_THREADS], "* 1 thread\n");
@@ -272,6 +287,7 @@ static void test_split(void **state)
     assert_string_equal(sections[WORKER_GDB_REGISTERS], "");
     assert_string_equal(sections[WORKER_GDB_DISASSEMBLY], "=> 0x0:\tret\n");
     assert_string_equal(sections[WORKER_GDB_BACKTRACE], "#0 main\n#1 start\n");
+    assert_string_equal(sections[WORKER_GDB_PYTHON], "Python\n");
     assert_string_equal(sections[WORKER_GDB_FRAMES], "{}\n");
 }
 
@@ -282,7 +298,7 @@ static void test_the_last_step_is_told(void **state)
     assert_int_equal(split(sections, "", *state), WORKER_GDB_STEP_HEAD);
     assert_int_equal(split(sections, NONCE ":5\n#0 main\n", *state), WORKER_GDB_STEP_BACKTRACE);
     assert_int_equal(split(sections, NONCE ":5\n" NONCE ":6\n", *state), WORKER_GDB_STEP_FUNCTION);
-    assert_int_equal(split(sections, NONCE ":5\n" NONCE ":8\n", *state), WORKER_GDB_STEP_BACKTRACE);
+    assert_int_equal(split(sections, NONCE ":5\n" NONCE ":9\n", *state), WORKER_GDB_STEP_BACKTRACE);
 }
 
 /* Killed in the middle, or with announcements that only look like ours. */
@@ -397,6 +413,7 @@ int main(void)
         cmocka_unit_test(test_printers_are_optional),
         cmocka_unit_test(test_each_step_is_announced),
         cmocka_unit_test(test_parts_are_the_last_step),
+        cmocka_unit_test(test_python_frames_are_optional),
         cmocka_unit_test(test_parts_need_no_file),
         cmocka_unit_test(test_library_list),
         cmocka_unit_test(test_python_version),

@@ -54,8 +54,8 @@ static worker_resolved_t *add_resolved(scene_t *scene, int index)
 static scene_t *make_scene(void **state)
 {
     static const char *const lines[WORKER_GDB_SECTIONS] = {
-        "head\n",      "threads\n",   "\nThread 1:\n#0  crash () at x.c:3\n",
-        "libraries\n", "registers\n", "code\n",
+        "head\n", "threads\n", "\nThread 1:\n#0  crash () at x.c:3\n", "libraries\n", "registers\n",
+        "code\n", "python\n",
     };
     apr_pool_t *p = ((workspace_t *)*state)->pool;
     scene_t *scene = apr_pcalloc(p, sizeof(*scene));
@@ -111,6 +111,7 @@ static void the_sections_come_in_their_order(void **state)
         "== Crash\n",
         "\n== Threads\n",
         "\n== Backtraces of all threads\n",
+        "\n== Python backtrace\n",
         "\n== Files of the process\n",
         "\n== Shared libraries\n",
         "\n== Registers\n",

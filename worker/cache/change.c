@@ -37,7 +37,7 @@ apr_status_t cache_trim(int *pcode, const cache_request_t *request, retrace_erro
 
 apr_status_t cache_remove(int *pcode, const cache_request_t *request, retrace_error_t *err)
 {
-    worker_cache_entry_t entry;
+    worker_cache_entry_t entry = { 0 };
     retrace_error_t why;
     apr_status_t rv = worker_cache_entry_read(&entry, request->top, request->hold,
                                               request->build_id, &why, request->pool);

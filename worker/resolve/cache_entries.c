@@ -106,7 +106,7 @@ apr_status_t worker_cache_require_owner(const char *cache_dir, retrace_error_t *
         return retrace_fail(err, errno, "look at %s", cache_dir);
     }
     if (info.st_uid != geteuid()) {
-        return retrace_fail(err, APR_EACCES, "%s is not yours: run this as its owner", cache_dir);
+        return retrace_fail(err, APR_EINVAL, "%s is not yours: run this as its owner", cache_dir);
     }
     return APR_SUCCESS;
 }

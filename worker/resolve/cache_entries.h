@@ -35,7 +35,7 @@ typedef struct worker_cache_listing_t {
     apr_array_header_t *unknown; /* of const char *, below CacheDir: nobody of ours made them */
 } worker_cache_listing_t;
 
-/** What another user makes in the cache, the workers could not write to. @return APR_EACCES */
+/** What another user makes in the cache, the workers could not write to. @return APR_EINVAL */
 apr_status_t worker_cache_require_owner(const char *cache_dir, retrace_error_t *err);
 
 /** The directory of a build-id, absolute. */
