@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include <apr_general.h>
+#include <apr_strings.h>
 
 #include "lib/clock.h"
 #include "tests/unit/workspace.h"
@@ -171,6 +172,38 @@ static void one_descriptor_is_enough_for_a_thousand_files(void **state)
     assert_int_equal(workspace_descriptors(), before);
 }
 
+static void all_that_is_held_is_told_at_once(void **state)
+{
+    workspace_t *ws = make_cache(state);
+    worker_cache_hold_t *asks = open_hold(ws);
+    worker_cache_hold_t *others[3] = { open_hold(ws), open_hold(ws), open_hold(ws) };
+    const apr_array_header_t *holders;
+    int i;
+
+    assert_false(worker_cache_holders_have(worker_cache_holders(asks, ws->pool), SAMPLE_ID));
+    /* In no order, with neighbours, the first and the last one, some held twice. */
+    for (i = 0; i < 1000; i += 2) {
+        (void)worker_cache_hold_share(
+            others[i % 3], apr_psprintf(ws->pool, "%015x0", (unsigned int)(i * 7919 % 1000)), NULL);
+    }
+    for (i = 0; i < 1000; i += 4) {
+        (void)worker_cache_hold_share(others[2], apr_psprintf(ws->pool, "%015x0", (unsigned int)i),
+                                      NULL);
+    }
+    (void)worker_cache_hold_share(others[0], "ffffffffffffffff", NULL);
+    (void)worker_cache_hold_share(asks, SAMPLE_ID, NULL); /* its own */
+    holders = worker_cache_holders(asks, ws->pool);
+    for (i = 0; i < 1000; i++) {
+        const char *build_id = apr_psprintf(ws->pool, "%015x0", (unsigned int)i);
+
+        assert_int_equal(worker_cache_holders_have(holders, build_id), i % 2 == 0);
+        assert_int_equal(worker_cache_hold_is_shared(asks, build_id), i % 2 == 0);
+    }
+    assert_true(worker_cache_holders_have(holders, "ffffffffffffffff"));
+    assert_false(worker_cache_holders_have(holders, SAMPLE_ID));
+    assert_true(worker_cache_holders_have(NULL, SAMPLE_ID));
+}
+
 /* bwrap and gdb: a debugger that lives on would keep the files for ever. */
 static void programs_do_not_inherit_it(void **state)
 {
@@ -207,6 +240,7 @@ int main(void)
         TEST(who_uses_waits_for_who_removes),
         TEST(but_not_for_ever),
         TEST(one_descriptor_is_enough_for_a_thousand_files),
+        TEST(all_that_is_held_is_told_at_once),
         TEST(programs_do_not_inherit_it),
         TEST(without_a_cache_there_is_no_hold),
     };

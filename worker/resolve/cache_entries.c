@@ -24,9 +24,9 @@
 
 typedef struct walk_t {
     int top;
-    int upper;          /* directory of the first two digits */
-    const char *prefix; /* its name */
-    const worker_cache_hold_t *hold;
+    int upper;                         /* directory of the first two digits */
+    const char *prefix;                /* its name */
+    const apr_array_header_t *holders; /* as it began */
     worker_cache_listing_t *listing;
     apr_pool_t *pool;
 } walk_t;
@@ -170,9 +170,9 @@ static bool look_at_file(void *baton, const char *name)
     return true;
 }
 
-static apr_status_t look_at_entry(worker_cache_entry_t *entry, int fd,
-                                  const worker_cache_hold_t *hold, const char *build_id,
-                                  apr_array_header_t *unknown, retrace_error_t *err, apr_pool_t *p)
+static apr_status_t look_at_entry(worker_cache_entry_t *entry, int fd, const char *build_id,
+                                  bool in_use, apr_array_header_t *unknown, retrace_error_t *err,
+                                  apr_pool_t *p)
 {
     look_t look = { fd, entry, unknown, p };
     struct stat info;
@@ -188,7 +188,7 @@ static apr_status_t look_at_entry(worker_cache_entry_t *entry, int fd,
     }
     entry->bytes = (int64_t)info.st_blocks * BLOCK;
     entry->used_at_ns = ns_of(&info.st_mtim);
-    entry->in_use = worker_cache_hold_is_shared(hold, build_id);
+    entry->in_use = in_use;
     return retrace_fs_each(fd, look_at_file, &look, err);
 }
 
@@ -207,7 +207,8 @@ static bool walk_entry(void *baton, const char *name)
         }
         return true;
     }
-    if (look_at_entry(&entry, fd, walk->hold, build_id, walk->listing->unknown, NULL, walk->pool)
+    if (look_at_entry(&entry, fd, build_id, worker_cache_holders_have(walk->holders, build_id),
+                      walk->listing->unknown, NULL, walk->pool)
         == APR_SUCCESS) {
         APR_ARRAY_PUSH(walk->listing->entries, worker_cache_entry_t) = entry;
     }
@@ -240,7 +241,11 @@ apr_status_t worker_cache_list(worker_cache_listing_t *plisting, int top,
 {
     worker_cache_listing_t listing = { apr_array_make(p, 64, sizeof(worker_cache_entry_t)),
                                        apr_array_make(p, 4, sizeof(const char *)) };
-    walk_t walk = { .top = top, .upper = -1, .hold = hold, .listing = &listing, .pool = p };
+    walk_t walk = { .top = top,
+                    .upper = -1,
+                    .holders = worker_cache_holders(hold, p),
+                    .listing = &listing,
+                    .pool = p };
     apr_status_t rv = retrace_fs_each(top, walk_top, &walk, err);
 
     if (rv == APR_SUCCESS) {
@@ -288,7 +293,8 @@ apr_status_t worker_cache_entry_read(worker_cache_entry_t *pentry, int top,
     apr_status_t rv = open_entry(&fd, top, build_id, err);
 
     if (rv == APR_SUCCESS) {
-        rv = look_at_entry(pentry, fd, hold, build_id, NULL, err, p);
+        rv = look_at_entry(pentry, fd, build_id, worker_cache_hold_is_shared(hold, build_id), NULL,
+                           err, p);
         (void)close(fd);
     }
     return rv;

@@ -15,11 +15,18 @@
 
 #define NAME    "use.lock"
 #define DIGITS  15 /* of a build-id: 60 bits, which fit an offset */
+#define LAST    ((off_t)(INT64_C(1) << (4 * DIGITS)) - 1)
 #define STEP_MS 5
 
 struct worker_cache_hold_t {
     int fd;
 };
+
+/* What is held: both ends included. */
+typedef struct range_t {
+    off_t from;
+    off_t to;
+} range_t;
 
 static apr_status_t close_hold(void *data)
 {
@@ -114,4 +121,71 @@ bool worker_cache_hold_is_shared(const worker_cache_hold_t *hold, const char *bu
     struct flock lock = lock_of(build_id, F_WRLCK);
 
     return fcntl(hold->fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
+/* The first lock in a range that the kernel happens to find. */
+static int find_held(range_t *pheld, int fd, const range_t *within)
+{
+    struct flock lock = { .l_type = F_WRLCK,
+                          .l_whence = SEEK_SET,
+                          .l_start = within->from,
+                          .l_len = within->to - within->from + 1 };
+
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+        return -1;
+    }
+    if (lock.l_type == F_UNLCK) {
+        return 0;
+    }
+    pheld->from = lock.l_start > within->from ? lock.l_start : within->from;
+    pheld->to = lock.l_len > 0 && lock.l_start + lock.l_len - 1 < within->to
+        ? lock.l_start + lock.l_len - 1
+        : within->to;
+    return 1;
+}
+
+/* In order: what is before it, it, what is behind it. The kernel keeps the locks of each holder in
+ * order, so that there is little before it. */
+static bool collect(apr_array_header_t *holders, int fd, range_t within)
+{
+    range_t held;
+    int found = 0;
+
+    while (within.from <= within.to && (found = find_held(&held, fd, &within)) == 1) {
+        if (!collect(holders, fd, (range_t){ within.from, held.from - 1 })) {
+            return false;
+        }
+        APR_ARRAY_PUSH(holders, range_t) = held;
+        within.from = held.to + 1;
+    }
+    return found >= 0;
+}
+
+apr_array_header_t *worker_cache_holders(const worker_cache_hold_t *hold, apr_pool_t *p)
+{
+    apr_array_header_t *holders = apr_array_make(p, 64, sizeof(range_t));
+
+    return collect(holders, hold->fd, (range_t){ 0, LAST }) ? holders : NULL;
+}
+
+static int compare_place(const void *key, const void *element)
+{
+    const off_t *place = key;
+    const range_t *range = element;
+
+    if (*place < range->from) {
+        return -1;
+    }
+    return *place > range->to;
+}
+
+bool worker_cache_holders_have(const apr_array_header_t *holders, const char *build_id)
+{
+    const off_t place = lock_of(build_id, F_WRLCK).l_start;
+
+    return holders == NULL
+        || (holders->nelts > 0
+            && bsearch(&place, holders->elts, (size_t)holders->nelts, sizeof(range_t),
+                       compare_place)
+                != NULL);
 }

@@ -6,6 +6,7 @@
 #define RETRACE_WORKER_CACHE_HOLD_H
 
 #include <apr_pools.h>
+#include <apr_tables.h>
 #include <stdbool.h>
 
 #include "lib/error.h"
@@ -42,5 +43,12 @@ void worker_cache_hold_drop(worker_cache_hold_t *hold, const char *build_id);
 
 /** Does anybody else hold them? True when the system cannot tell. */
 bool worker_cache_hold_is_shared(const worker_cache_hold_t *hold, const char *build_id);
+
+/** All that others hold, at once: to ask for each of many files would take the kernel much longer.
+ * @return in p, for worker_cache_holders_have; NULL when the system cannot tell */
+apr_array_header_t *worker_cache_holders(const worker_cache_hold_t *hold, apr_pool_t *p);
+
+/** Was this held then? True without holders. */
+bool worker_cache_holders_have(const apr_array_header_t *holders, const char *build_id);
 
 #endif
