@@ -120,8 +120,11 @@ void http_server_start(http_server_t *server, workspace_t *ws, const char *reque
 
 void http_server_stop(http_server_t *server)
 {
-    (void)kill(-server->pid, SIGKILL);
-    (void)waitpid(server->pid, NULL, 0);
+    if (server->pid > 0) {
+        (void)kill(-server->pid, SIGKILL);
+        (void)waitpid(server->pid, NULL, 0);
+        server->pid = 0;
+    }
 }
 
 int http_server_count(const http_server_t *server, const char *text)

@@ -24,6 +24,7 @@ typedef bool (*http_answer_fn)(const http_server_t *server, int fd, const char *
 /** @param requests  its file */
 void http_server_start(http_server_t *server, workspace_t *ws, const char *requests,
                        http_answer_fn answer);
+/** Again does nothing. */
 void http_server_stop(http_server_t *server);
 
 /** How often a text is in what was asked. */
