@@ -256,12 +256,14 @@ static json_t *json_of_oldest(const overview_t *overview)
 
 static void print_json_overview(const overview_t *overview, const cache_request_t *request)
 {
-    print_json(json_pack(
-        "{s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "bytes", (json_int_t)overview->all.bytes,
-        "limit_bytes", (json_int_t)(request->config->cache_size_mb * RETRACE_MIB), "files",
-        json_of_kinds(overview), "in_use", json_of_sum(&overview->in_use), "oldest",
-        json_of_oldest(overview), "negative_answers", overview->misses, "indexes",
-        json_of_indexes(overview), "unknown", json_of_unknown(overview)));
+    const json_int_t limit_bytes = request->config->cache_size_mb * RETRACE_MIB;
+
+    print_json(json_pack("{s:I, s:I, s:o, s:o, s:o, s:i, s:o, s:o}", "bytes",
+                         (json_int_t)overview->all.bytes, "limit_bytes", limit_bytes, "files",
+                         json_of_kinds(overview), "in_use", json_of_sum(&overview->in_use),
+                         "oldest", json_of_oldest(overview), "negative_answers", overview->misses,
+                         "indexes", json_of_indexes(overview), "unknown",
+                         json_of_unknown(overview)));
 }
 
 static json_t *json_of_entry(const worker_cache_entry_t *entry)

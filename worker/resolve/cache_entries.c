@@ -196,7 +196,7 @@ static bool walk_entry(void *baton, const char *name)
 {
     walk_t *walk = baton;
     const char *build_id = apr_pstrcat(walk->pool, walk->prefix, name, NULL);
-    worker_cache_entry_t entry;
+    worker_cache_entry_t entry = { 0 };
     int fd = -1;
 
     if (!worker_cache_is_build_id(build_id)
