@@ -6,6 +6,7 @@
 #include <apr_time.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -75,20 +76,47 @@ static apr_status_t start(pid_t *ppid, const task_process_t *process, int pipe_e
     return code == 0 ? APR_SUCCESS : retrace_fail(err, code, "start %s", process->argv[0]);
 }
 
-/* Until the other end is closed. @return APR_TIMEUP when that takes too long */
-static apr_status_t keep(keeper_t *keeper, int fd, int64_t max_ms)
+/* Until there is something to read. @return APR_TIMEUP  max_ms are over; APR_EINTR  it is to end */
+static apr_status_t wait_output(int fd, const task_process_t *process, apr_time_t deadline)
 {
-    apr_time_t deadline = apr_time_now() + max_ms * 1000;
     struct pollfd source = { .fd = fd, .events = POLLIN };
-    char dropped[4096];
 
     for (;;) {
         int64_t left_ms = (deadline - apr_time_now()) / 1000;
+        int rc;
+
+        if (left_ms <= 0) {
+            return APR_TIMEUP;
+        }
+        if (process->may_go_on != NULL && left_ms > TASK_PROCESS_LOOK_MS) {
+            left_ms = TASK_PROCESS_LOOK_MS;
+        }
+        rc = poll(&source, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
+        if (rc > 0) {
+            return APR_SUCCESS;
+        }
+        if (rc < 0 && errno != EINTR) {
+            return errno;
+        }
+        if (process->may_go_on != NULL && !process->may_go_on(process->baton)) {
+            return APR_EINTR;
+        }
+    }
+}
+
+/* Until the other end is closed. */
+static apr_status_t keep(keeper_t *keeper, int fd, const task_process_t *process)
+{
+    apr_time_t deadline = apr_time_now() + process->max_ms * 1000;
+    char dropped[4096];
+
+    for (;;) {
         apr_size_t room = TASK_OUTPUT_MAX - keeper->used;
+        apr_status_t rv = wait_output(fd, process, deadline);
         ssize_t got;
 
-        if (left_ms <= 0 || poll(&source, 1, (int)left_ms) <= 0) {
-            return APR_TIMEUP;
+        if (rv != APR_SUCCESS) {
+            return rv;
         }
         got = room > 0 ? read(fd, keeper->text + keeper->used, room)
                        : read(fd, dropped, sizeof(dropped));
@@ -99,14 +127,31 @@ static apr_status_t keep(keeper_t *keeper, int fd, int64_t max_ms)
     }
 }
 
-static apr_status_t finish(pid_t pid, apr_status_t rv, const char *name, retrace_error_t *err)
+/* It may have something to put in order. */
+static void end_gently(pid_t pid, int fd)
+{
+    const task_process_t patient = { .max_ms = TASK_PROCESS_END_MS };
+    keeper_t nothing = { .used = TASK_OUTPUT_MAX };
+
+    (void)kill(pid, SIGTERM);
+    (void)keep(&nothing, fd, &patient);
+}
+
+static apr_status_t finish(pid_t pid, int fd, apr_status_t rv, const char *name,
+                           retrace_error_t *err)
 {
     int status = 0;
 
+    if (rv == APR_EINTR) {
+        end_gently(pid, fd);
+    }
     if (rv != APR_SUCCESS) {
         (void)kill(pid, SIGKILL);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (rv == APR_EINTR) {
+        return retrace_fail(err, rv, "%s was ended", name);
     }
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, rv, "%s took too long", name);
@@ -131,7 +176,7 @@ apr_status_t task_process_run(const char **pkept, const task_process_t *process,
     rv = start(&pid, process, ends[1], err);
     (void)close(ends[1]);
     if (rv == APR_SUCCESS) {
-        rv = finish(pid, keep(&keeper, ends[0], process->max_ms), process->argv[0], err);
+        rv = finish(pid, ends[0], keep(&keeper, ends[0], process), process->argv[0], err);
         keeper.text[keeper.used] = '\0';
         *pkept = keeper.text;
     }

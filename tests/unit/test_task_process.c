@@ -88,11 +88,38 @@ static void a_program_that_is_not_there_is_told(void **state)
     assert_null(kept);
 }
 
+static bool refuse(void *baton)
+{
+    (*(int *)baton)++;
+    return false;
+}
+
+static void who_may_not_go_on_gets_the_time_to_end(void **state)
+{
+    workspace_t *ws = *state;
+    const char *const argv[] = {
+        "sh", "-c",
+        apr_psprintf(ws->pool, "trap 'kill $!; echo in order >%s/end; exit' TERM; sleep 60 & wait",
+                     ws->path),
+        NULL
+    };
+    const char *kept = NULL;
+    int asked = 0;
+    const task_process_t process = {
+        .argv = argv, .out = -1, .max_ms = LONG_MS, .may_go_on = refuse, .baton = &asked
+    };
+
+    assert_int_equal(task_process_run(&kept, &process, &ws->err, ws->pool), APR_EINTR);
+    assert_int_equal(asked, 1);
+    assert_string_equal(workspace_read(ws, "end"), "in order\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(who_may_not_go_on_gets_the_time_to_end),
         TEST(its_output_is_kept),
         TEST(or_goes_into_a_file_and_its_complaints_are_kept),
         TEST(no_more_is_kept_than_the_limit),
