@@ -19,4 +19,12 @@ apr_status_t retrace_curl_make(CURL **pcurl, retrace_error_t *err, apr_pool_t *p
  */
 void retrace_curl_guard(CURL *curl, bool verify);
 
+/**
+ * Behind retrace_curl_guard(), for who takes more: these schemes, and redirects.
+ * @param schemes    of "https", "http", "ftp", "file", separated by commas
+ * @param redirects  the same of what a server may redirect to; NULL: nothing
+ * @param max        redirects of one transfer
+ */
+void retrace_curl_allow(CURL *curl, const char *schemes, const char *redirects, long max);
+
 #endif
