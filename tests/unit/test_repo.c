@@ -70,25 +70,6 @@ static void signatures_are_required_unless_it_is_rawhide_or_switched_off(void **
     assert_false(worker_keys_are_required(&config, "fedora-36-x86_64"));
 }
 
-static void keys_of_the_release_come_before_those_of_the_distribution(void **state)
-{
-    workspace_t *ws = *state;
-    const retrace_config_t config = { .gpg_key_dir = workspace_path(ws, "keys") };
-    const char *path = NULL;
-
-    assert_int_equal(worker_keys_find(&path, &config, "fedora-36-x86_64", &ws->err, ws->pool),
-                     APR_ENOENT);
-    assert_null(path);
-    workspace_write(ws, "keys/fedora", "");
-    assert_int_equal(worker_keys_find(&path, &config, "fedora-36-x86_64", &ws->err, ws->pool),
-                     APR_SUCCESS);
-    assert_string_equal(path, workspace_path(ws, "keys/fedora"));
-    workspace_write(ws, "keys/fedora-36", "");
-    assert_int_equal(worker_keys_find(&path, &config, "fedora-36-x86_64", &ws->err, ws->pool),
-                     APR_SUCCESS);
-    assert_string_equal(path, workspace_path(ws, "keys/fedora-36"));
-}
-
 static void expect_no_key(workspace_t *ws, const char *text, apr_status_t status)
 {
     rpmKeyring keyring = rpmKeyringNew();
@@ -128,7 +109,6 @@ int main(void)
         TEST(the_own_architecture_comes_first),
         TEST(all_are_looked_at_when_the_release_is_unknown_or_not_there),
         TEST(signatures_are_required_unless_it_is_rawhide_or_switched_off),
-        TEST(keys_of_the_release_come_before_those_of_the_distribution),
         TEST(what_holds_no_key_is_refused),
     };
 

@@ -2,12 +2,10 @@
 /* See rpm_keys.h. */
 #include "worker/resolve/rpm_keys.h"
 
-#include <apr_strings.h>
 #include <fcntl.h>
 #include <rpm/rpmpgp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/fs.h"
 
@@ -15,38 +13,9 @@
 #define PACKET_SIGNATURE      2    /* RFC 4880, 4.3 */
 #define SIGNATURE_REVOKES_KEY 0x20 /* RFC 4880, 5.2.1 */
 
-/* Cuts the last part off `fedora-36-x86_64`; false when there is none. */
-static bool cut_part(char *release)
-{
-    char *dash = strrchr(release, '-');
-
-    if (dash == NULL) {
-        return false;
-    }
-    *dash = '\0';
-    return true;
-}
-
 bool worker_keys_are_required(const retrace_config_t *config, const char *release)
 {
     return config->require_gpg_check && strstr(release, "-rawhide-") == NULL;
-}
-
-apr_status_t worker_keys_find(const char **ppath, const retrace_config_t *config,
-                              const char *release, retrace_error_t *err, apr_pool_t *p)
-{
-    char *name = apr_pstrdup(p, release);
-
-    while (cut_part(name)) {
-        const char *path = apr_pstrcat(p, config->gpg_key_dir, "/", name, NULL);
-
-        if (access(path, F_OK) == 0) {
-            *ppath = path;
-            return APR_SUCCESS;
-        }
-    }
-    return retrace_fail(err, APR_ENOENT, "there is no file of keys for %s in %s", release,
-                        config->gpg_key_dir);
 }
 
 /* --- Revoked keys -------------------------------------------------------------------------- */

@@ -16,14 +16,6 @@
 bool worker_keys_are_required(const retrace_config_t *config, const char *release);
 
 /**
- * Find the file of keys of a release: `<distribution>-<version>`, else `<distribution>`.
- * @param ppath  in p; written only on success
- * @return APR_ENOENT  there is neither
- */
-apr_status_t worker_keys_find(const char **ppath, const retrace_config_t *config,
-                              const char *release, retrace_error_t *err, apr_pool_t *p);
-
-/**
  * Add the keys of a file to a keyring, but those that were revoked. Keys that have expired are added:
  * releases outlive their keys. Whether their signatures count is up to librpm.
  * @return APR_EINVAL  it holds no such key

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/key_file.h"
 #include "worker/resolve/rpm_keys.h"
 
 #define REASON_MAX 160 /* characters of what librpm says */
@@ -107,7 +108,7 @@ static apr_status_t load_keys(worker_rpm_t *rpm, const retrace_config_t *config,
     if (!worker_keys_are_required(config, release)) {
         return APR_SUCCESS;
     }
-    rv = worker_keys_find(&rpm->key_file, config, release, err, p);
+    rv = retrace_key_file_find(&rpm->key_file, config->gpg_key_dir, release, err, p);
     return rv == APR_SUCCESS ? worker_keys_load(rpm->keyring, rpm->key_file, err, p) : rv;
 }
 
