@@ -53,6 +53,7 @@ CACHE_SRC   := $(wildcard worker/cache/*.c)
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
 DISPATCH_SRC:= $(filter-out helpers/dispatch/main.c,$(wildcard helpers/dispatch/*.c))
 TASK_SRC    := $(filter-out helpers/task/main.c,$(wildcard helpers/task/*.c))
+REPOSYNC_SRC:= $(filter-out helpers/reposync/main.c,$(wildcard helpers/reposync/*.c))
 MODULE_SRC  := $(wildcard mod_retrace/*.c)
 UNIT_SRC    := $(wildcard tests/unit/test_*.c)
 FUZZ_SRC    := $(wildcard tests/fuzz/fuzz_*.c)
@@ -65,6 +66,7 @@ RESOLVE_LIBS := -larchive -lrpm -lrpmio -lsqlite3 -lcurl
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive
+REPOSYNC_LIBS := -lcurl -larchive -lexpat -lrpm -lrpmio
 MODULE_LIBS := -ljansson
 
 PROGRAMS := $(addprefix $(B)/, \
@@ -77,14 +79,16 @@ PROGRAMS := $(addprefix $(B)/, \
     retrace-server-cache \
     retrace-server-config \
     retrace-task-edit \
-    retrace-server-task)
+    retrace-server-task \
+    retrace-server-reposync)
 
 .PHONY: all lib module helpers worker help
 all: $(B)/mod_retrace.so $(PROGRAMS) ## build everything
 
 lib: $(B)/libretrace.a
 module: $(B)/mod_retrace.so
-helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task
+helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task \
+         $(B)/retrace-server-reposync
 worker: $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-server-cache \
         $(B)/retrace-ingest
 
@@ -101,6 +105,7 @@ $(B)/libworker.a: $(call obj,$(WORKER_SRC))
 $(B)/libingest.a: $(call obj,$(INGEST_SRC))
 $(B)/libdispatch.a: $(call obj,$(DISPATCH_SRC))
 $(B)/libtask.a: $(call obj,$(TASK_SRC))
+$(B)/libreposync.a: $(call obj,$(REPOSYNC_SRC))
 $(B)/%.a:
 	@rm -f $@
 	$(Q)ar rcs $@ $^
@@ -124,6 +129,7 @@ PATH_USERS   := $(addprefix $(B)/, \
     worker/resolve_main.o \
     worker/cache/main.o \
     helpers/retrace-server-config.o \
+    helpers/reposync/main.o \
     mod_retrace/directives.o)
 $(PATH_USERS): CPPFLAGS += $(PATH_DEFINES)
 
@@ -174,6 +180,11 @@ $(B)/retrace-server-task: $(B)/helpers/task/main.o $(B)/libtask.a $(B)/libretrac
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(TASK_LIBS) $(LIB_LIBS)
 
+# The progress line, other programs and signals are as in the client.
+$(B)/retrace-server-reposync: $(B)/helpers/reposync/main.o $(B)/libreposync.a $(B)/libtask.a $(B)/libretrace.a
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(REPOSYNC_LIBS) $(LIB_LIBS)
+
 $(B)/retrace-task-edit: $(B)/helpers/task_edit.o $(B)/helpers/task_key.o $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(LIB_LIBS)
@@ -203,9 +214,10 @@ UNIT_BIN     := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 FUZZ_REPLAY  := $(patsubst tests/fuzz/fuzz_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 # Of the module: what needs nothing of httpd but its headers.
 MODULE_PURE  := mod_retrace/limiter.c mod_retrace/query.c
-TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libtask.a \
-                $(B)/libretrace.a
-TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(RESOLVE_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS) $(TASK_LIBS)) $(LIB_LIBS)
+TEST_LIBS    := $(B)/libmodule.a $(B)/libworker.a $(B)/libingest.a $(B)/libdispatch.a $(B)/libreposync.a \
+                $(B)/libtask.a $(B)/libretrace.a
+TEST_LDLIBS  := $(sort $(WORKER_LIBS) $(RESOLVE_LIBS) $(INGEST_LIBS) $(DISPATCH_LIBS) $(TASK_LIBS) \
+                 $(REPOSYNC_LIBS)) $(LIB_LIBS)
 E2E_TOOLS    := $(patsubst tests/e2e/%.c,$(B)/tests/%,$(wildcard tests/e2e/*.c))
 PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs
 
@@ -361,7 +373,8 @@ uninstall: ## remove what install has put there, but not what is the admin's
 
 # --- Upkeep ------------------------------------------------------------------------------------------
 SOURCES := $(LIB_SRC) $(WORKER_SRC) $(WORKER_MAIN) $(CACHE_SRC) $(INGEST_SRC) worker/ingest/main.c $(DISPATCH_SRC) \
-           helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(wildcard helpers/*.c) $(MODULE_SRC)
+           helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(REPOSYNC_SRC) helpers/reposync/main.c \
+           $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
 bench: all ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness|extract
 	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/bench/bench.py $(PART)

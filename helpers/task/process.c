@@ -35,9 +35,13 @@ static int prepare(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attri
     if (code == 0 && process->out >= 0) {
         code = posix_spawn_file_actions_adddup2(actions, process->out, STDOUT_FILENO);
     }
+    else if (code == 0 && process->keeps_complaints) {
+        code = posix_spawn_file_actions_addopen(actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
+    }
     if (code == 0) {
-        code = posix_spawn_file_actions_adddup2(actions, pipe_end,
-                                                process->out >= 0 ? STDERR_FILENO : STDOUT_FILENO);
+        code = posix_spawn_file_actions_adddup2(
+            actions, pipe_end,
+            process->out >= 0 || process->keeps_complaints ? STDERR_FILENO : STDOUT_FILENO);
     }
     if (code == 0) {
         code = posix_spawnattr_setsigmask(attributes, &none);

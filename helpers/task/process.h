@@ -17,6 +17,7 @@ typedef struct task_process_t {
     const char *const *argv; /* argv[0] is looked for in PATH; NULL at the end */
     int out;                 /* its standard output; -1: that is what is kept, not standard error */
     bool is_silent;          /* without `out`: drop its standard error, do not show it */
+    bool keeps_complaints;   /* without `out`: drop its standard output, keep standard error */
     int64_t max_ms;          /* then it is killed */
     /* Asked every TASK_PROCESS_LOOK_MS; when it says no the program is ended. NULL: not asked */
     bool (*may_go_on)(void *baton);
@@ -25,8 +26,8 @@ typedef struct task_process_t {
 
 /**
  * Run it to its end. Its standard input is empty.
- * @param pkept  what it wrote to standard output, or to standard error if `out` is given; in p,
- *               NUL-terminated. Also written when the program ended with a failure
+ * @param pkept  what it wrote to standard output, or to standard error if `out` is given or
+ *               keeps_complaints; in p, NUL-terminated. Also written when the program ended with a failure
  * @return APR_ENOENT    there is no such program
  *         APR_TIMEUP    it took too long
  *         APR_EINTR     may_go_on said no: it got SIGTERM first

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See mirrors.h. */
+#include "helpers/reposync/mirrors.h"
+
+#include <apr_strings.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/xml.h"
+
+#define INDEX_FILE     "repomd.xml"
+#define PLACE          "/repodata/" INDEX_FILE /* ends the URLs of a metalink */
+#define STRONG_BITS    256                     /* a checksum that counts */
+#define MAX_PREFERENCE 1000 /* of a URL; RFC 5854's priority counts the other way */
+
+reposync_mirrors_t *reposync_mirrors_make(apr_pool_t *p)
+{
+    reposync_mirrors_t *mirrors = apr_palloc(p, sizeof(*mirrors));
+
+    mirrors->urls = apr_array_make(p, 4, sizeof(reposync_url_t));
+    mirrors->checksums = apr_array_make(p, 4, sizeof(retrace_checksum_t));
+    return mirrors;
+}
+
+static bool add_url(reposync_mirrors_t *mirrors, const char *text, apr_pool_t *p)
+{
+    reposync_url_t url;
+
+    if (mirrors->urls->nelts >= REPOSYNC_MIRRORS_MAX
+        || reposync_url_parse(&url, text, NULL, p) != APR_SUCCESS) {
+        return false;
+    }
+    APR_ARRAY_PUSH(mirrors->urls, reposync_url_t) = url;
+    return true;
+}
+
+apr_status_t reposync_mirrors_add_list(reposync_mirrors_t *mirrors, const char *text,
+                                       retrace_error_t *err, apr_pool_t *p)
+{
+    char *rest = apr_pstrdup(p, text);
+    char *line;
+    int added = 0;
+
+    while ((line = strsep(&rest, "\r\n")) != NULL) {
+        line += strspn(line, " \t");
+        line[strcspn(line, " \t")] = '\0';
+        if (line[0] != '\0' && line[0] != '#') {
+            added += add_url(mirrors, line, p);
+        }
+    }
+    return added > 0 ? APR_SUCCESS
+                     : retrace_fail(err, APR_EINVAL, "the list of mirrors has no URL");
+}
+
+/* --- Metalinks ----------------------------------------------------------------------------- */
+
+typedef struct candidate_t {
+    const char *url;
+    int preference; /* the highest one is tried first */
+    int position;
+} candidate_t;
+
+typedef struct metalink_t {
+    reposync_mirrors_t *mirrors;
+    apr_array_header_t *candidates; /* of candidate_t */
+    bool is_inside;                 /* the element of repomd.xml */
+    char hash_type[16];
+    int preference;
+    apr_pool_t *pool;
+} metalink_t;
+
+static int number_of(const char *text)
+{
+    int number = text != NULL ? atoi(text) : 0;
+
+    return number < 0 ? 0 : number > MAX_PREFERENCE ? MAX_PREFERENCE : number;
+}
+
+static const char *start_element(void *baton, const char *name, const char *const *attributes)
+{
+    metalink_t *metalink = baton;
+    const char *value;
+
+    if (strcmp(name, "file") == 0) {
+        value = retrace_xml_attribute(attributes, "name");
+        metalink->is_inside = value != NULL && strcmp(value, INDEX_FILE) == 0;
+    }
+    else if (strcmp(name, "hash") == 0) {
+        value = retrace_xml_attribute(attributes, "type");
+        (void)apr_cpystrn(metalink->hash_type, value != NULL ? value : "",
+                          sizeof(metalink->hash_type));
+    }
+    else if (strcmp(name, "url") == 0) {
+        value = retrace_xml_attribute(attributes, "priority");
+        metalink->preference = value != NULL
+            ? MAX_PREFERENCE - number_of(value)
+            : number_of(retrace_xml_attribute(attributes, "preference"));
+    }
+    return NULL;
+}
+
+static void take_hash(metalink_t *metalink, const char *text)
+{
+    retrace_checksum_t checksum;
+
+    if (metalink->mirrors->checksums->nelts < REPOSYNC_MIRRORS_MAX_SUMS
+        && retrace_checksum_parse(&checksum, metalink->hash_type, text)
+        && retrace_checksum_bits(&checksum) >= STRONG_BITS) {
+        APR_ARRAY_PUSH(metalink->mirrors->checksums, retrace_checksum_t) = checksum;
+    }
+}
+
+static void take_url(metalink_t *metalink, const char *text)
+{
+    size_t length = strlen(text);
+    candidate_t candidate = { NULL, metalink->preference, metalink->candidates->nelts };
+
+    if (length > strlen(PLACE) && strcmp(text + length - strlen(PLACE), PLACE) == 0) {
+        candidate.url = apr_pstrmemdup(metalink->pool, text, length - strlen(PLACE));
+        APR_ARRAY_PUSH(metalink->candidates, candidate_t) = candidate;
+    }
+}
+
+static const char *end_element(void *baton, const char *name, const char *text)
+{
+    metalink_t *metalink = baton;
+
+    if (!metalink->is_inside) {
+        return NULL;
+    }
+    if (strcmp(name, "file") == 0) {
+        metalink->is_inside = false;
+    }
+    else if (strcmp(name, "hash") == 0) {
+        take_hash(metalink, text);
+    }
+    else if (strcmp(name, "url") == 0) {
+        take_url(metalink, text);
+    }
+    return NULL;
+}
+
+static int compare_candidates(const void *a, const void *b)
+{
+    const candidate_t *left = a;
+    const candidate_t *right = b;
+
+    return left->preference != right->preference ? right->preference - left->preference
+                                                 : left->position - right->position;
+}
+
+apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const char *text,
+                                           retrace_error_t *err, apr_pool_t *p)
+{
+    metalink_t metalink = { .mirrors = mirrors,
+                            .candidates = apr_array_make(p, 16, sizeof(candidate_t)),
+                            .pool = p };
+    const retrace_xml_handler_t handler = { start_element, end_element, &metalink };
+    int added = 0;
+    int i;
+    apr_status_t rv = retrace_xml_read(&handler, text, strlen(text), err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    qsort(metalink.candidates->elts, (size_t)metalink.candidates->nelts, sizeof(candidate_t),
+          compare_candidates);
+    for (i = 0; i < metalink.candidates->nelts; i++) {
+        added += add_url(mirrors, APR_ARRAY_IDX(metalink.candidates, i, candidate_t).url, p);
+    }
+    if (added == 0) {
+        return retrace_fail(err, APR_EINVAL, "the metalink has no URL of " INDEX_FILE);
+    }
+    return mirrors->checksums->nelts > 0
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EINVAL, "the metalink has no SHA-256 or SHA-512 of " INDEX_FILE);
+}

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See place.h. */
+#include "helpers/reposync/place.h"
+
+#include <apr_strings.h>
+#include <ctype.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/fs.h"
+
+#define LOCK     "lock"
+#define CHANGED  "changed" /* is there while the repodata is older than the packages */
+#define PACKAGES "Packages"
+#define SUFFIX   ".rpm"
+#define NAME_LENGTH                                                                                \
+    240 /* characters of a package's name; with ".part" one that a directory can have */
+#define DIR_MODE  0755
+#define WORK_MODE 0700
+#define FILE_MODE 0644
+
+/* --- Opening ------------------------------------------------------------------------------- */
+
+static apr_status_t close_place(void *data)
+{
+    reposync_place_t *place = data;
+    const int descriptors[] = { place->lock, place->work, place->fd };
+    size_t i;
+
+    for (i = 0; i < sizeof(descriptors) / sizeof(descriptors[0]); i++) {
+        if (descriptors[i] >= 0) {
+            (void)close(descriptors[i]);
+        }
+    }
+    return APR_SUCCESS;
+}
+
+static apr_status_t check_owner(int fd, const char *path, retrace_error_t *err)
+{
+    struct stat info;
+
+    if (fstat(fd, &info) != 0) {
+        return retrace_fail(err, errno, "look at %s", path);
+    }
+    return info.st_uid == geteuid()
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EACCES, "%s is not yours: run this as its owner", path);
+}
+
+static apr_status_t open_directory(reposync_place_t *place, const reposync_t *sync,
+                                   retrace_error_t *err)
+{
+    const char *repo_dir = sync->config->repo_dir;
+    int base = open(repo_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    apr_status_t rv;
+
+    if (base < 0) {
+        return retrace_fail(err, errno, "open RepoDir %s", repo_dir);
+    }
+    rv = retrace_fs_open_dir(&place->fd, base, place->release, err);
+    if (APR_STATUS_IS_ENOENT(rv) && sync->is_dry_run) {
+        rv = APR_SUCCESS;
+    }
+    else if (APR_STATUS_IS_ENOENT(rv)) {
+        rv = check_owner(base, repo_dir, err);
+        if (rv == APR_SUCCESS) {
+            rv = retrace_fs_make_dir(&place->fd, base, place->release, DIR_MODE, err);
+        }
+    }
+    (void)close(base);
+    return rv;
+}
+
+static apr_status_t remove_temporary(void *data)
+{
+    const char *path = data;
+
+    return retrace_fs_remove(AT_FDCWD, path, NULL);
+}
+
+static apr_status_t open_temporary(reposync_place_t *place, retrace_error_t *err, apr_pool_t *p)
+{
+    char *path = apr_pstrdup(p, "/tmp/retrace-server-reposync.XXXXXX");
+
+    if (mkdtemp(path) == NULL) {
+        return retrace_fail(err, errno, "make a directory in /tmp");
+    }
+    apr_pool_cleanup_register(p, path, remove_temporary, apr_pool_cleanup_null);
+    place->work_path = path;
+    return retrace_fs_open_dir(&place->work, AT_FDCWD, path, err);
+}
+
+static apr_status_t open_work(reposync_place_t *place, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_status_t rv = check_owner(place->fd, place->directory, err);
+
+    place->work_path = apr_pstrcat(p, place->directory, "/" REPOSYNC_WORK_DIR, NULL);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_make_dir(&place->work, place->fd, REPOSYNC_WORK_DIR, WORK_MODE, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_lock(&place->lock, place->work, LOCK, false, err);
+    }
+    return rv == APR_EBUSY ? retrace_fail(err, rv, "another instance is at %s", place->release)
+                           : rv;
+}
+
+apr_status_t reposync_place_open(reposync_place_t **pplace, const reposync_t *sync,
+                                 const char *release, retrace_error_t *err, apr_pool_t *p)
+{
+    reposync_place_t *place = apr_pcalloc(p, sizeof(*place));
+    apr_status_t rv;
+
+    place->release = apr_pstrdup(p, release);
+    place->directory = apr_pstrcat(p, sync->config->repo_dir, "/", release, NULL);
+    place->fd = -1;
+    place->work = -1;
+    place->lock = -1;
+    rv = open_directory(place, sync, err);
+    if (rv == APR_SUCCESS) {
+        rv = sync->is_dry_run ? open_temporary(place, err, p) : open_work(place, err, p);
+    }
+    apr_pool_cleanup_register(p, place, close_place, apr_pool_cleanup_null);
+    if (rv == APR_SUCCESS) {
+        *pplace = place;
+    }
+    return rv;
+}
+
+/* --- Packages ------------------------------------------------------------------------------ */
+
+bool reposync_place_is_name(const char *name)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-_.+~^:";
+    size_t length = strlen(name);
+
+    return length > strlen(SUFFIX) && length <= NAME_LENGTH && isalnum((unsigned char)name[0])
+        && strspn(name, allowed) == length && strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
+}
+
+/* Packages/b/bash-….rpm */
+static int path_of(char path[NAME_LENGTH + 32], const char *name)
+{
+    return snprintf(path, NAME_LENGTH + 32, PACKAGES "/%c/%s", tolower((unsigned char)name[0]),
+                    name);
+}
+
+static bool is_file(const reposync_place_t *place, const char *path, int64_t size)
+{
+    struct stat info;
+
+    return fstatat(place->fd, path, &info, 0) == 0 && S_ISREG(info.st_mode) && info.st_size == size;
+}
+
+bool reposync_place_has(const reposync_place_t *place, const char *name, int64_t size)
+{
+    char path[NAME_LENGTH + 32];
+
+    if (place->fd < 0) {
+        return false;
+    }
+    (void)path_of(path, name);
+    /* An admin may have put them elsewhere. */
+    return is_file(place, path, size) || is_file(place, name, size)
+        || (snprintf(path, sizeof(path), PACKAGES "/%s", name) > 0 && is_file(place, path, size));
+}
+
+static apr_status_t mark_changed(const reposync_place_t *place, retrace_error_t *err)
+{
+    return reposync_place_is_changed(place)
+        ? APR_SUCCESS
+        : retrace_fs_replace(place->work, CHANGED, "", 0, FILE_MODE, true, err);
+}
+
+static apr_status_t make_letter(const reposync_place_t *place, const char *name,
+                                retrace_error_t *err)
+{
+    const char letter[2] = { (char)tolower((unsigned char)name[0]), '\0' };
+    int packages = -1;
+    int fd = -1;
+    apr_status_t rv = retrace_fs_make_dir(&packages, place->fd, PACKAGES, DIR_MODE, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_make_dir(&fd, packages, letter, DIR_MODE, err);
+        (void)close(packages);
+    }
+    if (rv == APR_SUCCESS) {
+        (void)close(fd);
+    }
+    return rv;
+}
+
+apr_status_t reposync_place_publish(const reposync_place_t *place, const char *part,
+                                    const char *name, retrace_error_t *err)
+{
+    char path[NAME_LENGTH + 32];
+    apr_status_t rv = mark_changed(place, err);
+
+    (void)path_of(path, name);
+    if (rv == APR_SUCCESS) {
+        rv = make_letter(place, name, err);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    /* Whatever made it, the workers must be able to read it. */
+    if (fchmodat(place->work, part, FILE_MODE, 0) != 0
+        || renameat(place->work, part, place->fd, path) != 0) {
+        return retrace_fail(err, errno, "move %s to %s/%s", name, place->directory, path);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t reposync_place_remove(const reposync_place_t *place, const char *path,
+                                   retrace_error_t *err)
+{
+    apr_status_t rv = mark_changed(place, err);
+
+    if (rv == APR_SUCCESS && unlinkat(place->fd, path, 0) != 0 && errno != ENOENT) {
+        rv = retrace_fail(err, errno, "remove %s/%s", place->directory, path);
+    }
+    return rv;
+}
+
+bool reposync_place_is_changed(const reposync_place_t *place)
+{
+    return retrace_fs_exists(place->work, CHANGED);
+}
+
+void reposync_place_clear_changed(const reposync_place_t *place)
+{
+    (void)unlinkat(place->work, CHANGED, 0);
+}

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* See source.h. */
+#include "helpers/reposync/source.h"
+
+#include <apr_strings.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "helpers/reposync/rsync.h"
+#include "lib/curl.h"
+#include "lib/fs.h"
+
+#define PART_MODE 0600
+#define LIST_PART "mirrors" /* a mirrorlist or metalink under way */
+
+/* --- Which mirrors ------------------------------------------------------------------------- */
+
+static apr_status_t open_part(int *pfd, const reposync_place_t *place, const char *part,
+                              retrace_error_t *err)
+{
+    int fd = openat(place->work, part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, PART_MODE);
+
+    if (fd < 0) {
+        return retrace_fail(err, errno, "write %s/%s", place->work_path, part);
+    }
+    *pfd = fd;
+    return APR_SUCCESS;
+}
+
+/* A mirrorlist or metalink, always anew. */
+static apr_status_t fetch_list(const char **ptext, const reposync_source_t *source,
+                               const char *text, const retrace_repo_variables_t *variables,
+                               retrace_error_t *err, apr_pool_t *p)
+{
+    const char *address = NULL;
+    reposync_url_t url;
+    int fd = -1;
+    apr_status_t rv = retrace_repo_substitute(&address, text, variables, err, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = reposync_url_parse(&url, address, err, p);
+    }
+    if (rv == APR_SUCCESS && url.scheme == REPOSYNC_RSYNC) {
+        rv = retrace_fail(err, APR_EINVAL, "a list of mirrors does not come by rsync");
+    }
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_remove(source->place->work, LIST_PART, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = open_part(&fd, source->place, LIST_PART, err);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = reposync_download(&source->download, fd, url.scheme, address, REPOSYNC_MIRRORS_MAX_BYTES,
+                           err);
+    (void)close(fd);
+    return rv == APR_SUCCESS ? retrace_fs_read(ptext, NULL, source->place->work, LIST_PART,
+                                               REPOSYNC_MIRRORS_MAX_BYTES, err, p)
+                             : rv;
+}
+
+static apr_status_t add_baseurls(reposync_source_t *source,
+                                 const retrace_repo_variables_t *variables, retrace_error_t *err,
+                                 apr_pool_t *p)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < source->section->baseurls->nelts && rv == APR_SUCCESS; i++) {
+        const char *text = APR_ARRAY_IDX(source->section->baseurls, i, const char *);
+        reposync_url_t url;
+
+        rv = retrace_repo_substitute(&text, text, variables, err, p);
+        if (rv == APR_SUCCESS) {
+            rv = reposync_url_parse(&url, text, err, p);
+        }
+        if (rv == APR_SUCCESS) {
+            APR_ARRAY_PUSH(source->mirrors->urls, reposync_url_t) = url;
+        }
+    }
+    return rv;
+}
+
+/* A list that cannot be had matters only when there is nothing else. */
+static apr_status_t add_lists(reposync_source_t *source, const retrace_repo_variables_t *variables,
+                              retrace_error_t *err, apr_pool_t *p)
+{
+    const retrace_repo_section_t *section = source->section;
+    const char *text = NULL;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (section->metalink != NULL) {
+        rv = fetch_list(&text, source, section->metalink, variables, err, p);
+        rv = rv == APR_SUCCESS ? reposync_mirrors_add_metalink(source->mirrors, text, err, p) : rv;
+    }
+    if (section->mirrorlist != NULL && (section->metalink == NULL || rv != APR_SUCCESS)
+        && rv != REPOSYNC_INTERRUPTED) {
+        rv = fetch_list(&text, source, section->mirrorlist, variables, err, p);
+        rv = rv == APR_SUCCESS ? reposync_mirrors_add_list(source->mirrors, text, err, p) : rv;
+    }
+    return rv;
+}
+
+static apr_status_t find_mirrors(reposync_source_t *source, retrace_error_t *err, apr_pool_t *p)
+{
+    retrace_repo_variables_t variables;
+    apr_status_t rv;
+
+    if (!retrace_repo_variables(&variables, source->place->release, p)) {
+        return retrace_fail(err, APR_EINVAL, "%s is no name of a release", source->place->release);
+    }
+    rv = add_baseurls(source, &variables, err, p);
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = add_lists(source, &variables, err, p);
+    if (rv == REPOSYNC_INTERRUPTED || (rv != APR_SUCCESS && source->mirrors->urls->nelts == 0)) {
+        return rv;
+    }
+    return source->mirrors->urls->nelts > 0
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EINVAL, "it has neither baseurl nor mirrorlist nor metalink");
+}
+
+apr_status_t reposync_source_open(reposync_source_t **psource, reposync_t *sync,
+                                  const reposync_place_t *place,
+                                  const retrace_repo_section_t *section, retrace_error_t *err,
+                                  apr_pool_t *p)
+{
+    reposync_source_t *source = apr_pcalloc(p, sizeof(*source));
+    apr_status_t rv = retrace_curl_make(&source->download.curl, err, p);
+
+    source->sync = sync;
+    source->place = place;
+    source->section = section;
+    source->mirrors = reposync_mirrors_make(p);
+    source->download.sync = sync;
+    source->download.section = section;
+    source->download.label = section->id;
+    if (rv == APR_SUCCESS) {
+        rv = find_mirrors(source, err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        source->failures = apr_pcalloc(p, sizeof(int) * (size_t)source->mirrors->urls->nelts);
+        *psource = source;
+    }
+    return rv;
+}
+
+/* --- One file ------------------------------------------------------------------------------ */
+
+static apr_status_t check_sum(const reposync_want_t *want, int fd, retrace_error_t *err)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < want->checksum_count; i++) {
+        rv = retrace_checksum_verify(&want->checksums[i], fd, err);
+        if (rv != APR_EINVAL) {
+            return rv;
+        }
+    }
+    return rv;
+}
+
+static apr_status_t transfer(const reposync_source_t *source, int fd, const reposync_url_t *url,
+                             const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    return url->scheme == REPOSYNC_RSYNC
+        ? reposync_rsync_file(source->sync, source->place, url, want->href, want->part,
+                              want->max_bytes, err, p)
+        : reposync_download(&source->download, fd, url->scheme,
+                            reposync_url_join(url, want->href, p), want->max_bytes, err);
+}
+
+static apr_status_t empty(int fd, retrace_error_t *err)
+{
+    return ftruncate(fd, 0) == 0 ? APR_SUCCESS : retrace_fail(err, errno, "empty a file");
+}
+
+/* What an interrupted run has left may be of another file of this name: then all of it once more. */
+static apr_status_t get_whole(const reposync_source_t *source, int fd, const reposync_url_t *url,
+                              const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_status_t rv = APR_EINVAL;
+    int tries;
+
+    for (tries = 0; tries < 2 && rv == APR_EINVAL; tries++) {
+        rv = APR_SUCCESS;
+        if (tries > 0 || lseek(fd, 0, SEEK_END) > want->max_bytes) {
+            rv = empty(fd, err);
+        }
+        /* A killed run may have left all of it. */
+        if (rv == APR_SUCCESS
+            && (want->checksum_count == 0 || lseek(fd, 0, SEEK_END) == 0
+                || check_sum(want, fd, err) != APR_SUCCESS)) {
+            rv = transfer(source, fd, url, want, err, p);
+        }
+        if (rv == APR_SUCCESS) {
+            rv = check_sum(want, fd, err);
+        }
+    }
+    if (rv == APR_EINVAL) {
+        (void)empty(fd, NULL);
+    }
+    return rv;
+}
+
+static apr_status_t get_from(const reposync_source_t *source, const reposync_url_t *url,
+                             const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    retrace_error_t why = { .text = "" };
+    int fd = -1;
+    apr_status_t rv = open_part(&fd, source->place, want->part, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = want->checksum_count == 0 ? empty(fd, &why) : APR_SUCCESS;
+    if (rv == APR_SUCCESS) {
+        rv = get_whole(source, fd, url, want, &why, p);
+    }
+    if (rv == APR_SUCCESS && fsync(fd) != 0) {
+        rv = retrace_fail(&why, errno, "write %s", want->part);
+    }
+    (void)close(fd);
+    if (rv != APR_SUCCESS) {
+        /* The status's own text is in the sentence already. */
+        (void)retrace_fail(err, APR_EINVAL, "%s: %s", url->text, why.text);
+        err->status = rv;
+    }
+    return rv;
+}
+
+/* --- One after the other ------------------------------------------------------------------- */
+
+/* The first one from `at` on that is not left out; -1: none. */
+static int next_mirror(const reposync_source_t *source, int at)
+{
+    int count = source->mirrors->urls->nelts;
+    int i;
+
+    for (i = 0; i < count; i++) {
+        if (source->failures[(at + i) % count] < REPOSYNC_MIRROR_TRIES) {
+            return (at + i) % count;
+        }
+    }
+    return -1;
+}
+
+const reposync_url_t *reposync_source_current(const reposync_source_t *source)
+{
+    int index = next_mirror(source, source->current);
+
+    return index < 0 ? NULL : &APR_ARRAY_IDX(source->mirrors->urls, index, reposync_url_t);
+}
+
+static bool is_final(apr_status_t rv)
+{
+    return rv != APR_EINVAL && rv != APR_NOTFOUND && rv != APR_TIMEUP;
+}
+
+/* One that fails is asked again only when all others have been asked. */
+apr_status_t reposync_source_get(reposync_source_t *source, const reposync_want_t *want,
+                                 retrace_error_t *err, apr_pool_t *scratch)
+{
+    int count = source->mirrors->urls->nelts;
+    int left = count > REPOSYNC_MIRROR_TRIES ? count : REPOSYNC_MIRROR_TRIES;
+    int at = source->current;
+    bool *is_asked = apr_pcalloc(scratch, sizeof(bool) * (size_t)count);
+    apr_status_t rv = retrace_fail(err, APR_TIMEUP, "all mirrors were given up after failures");
+
+    for (; left > 0; left--) {
+        int index = next_mirror(source, at);
+
+        if (index < 0) {
+            break;
+        }
+        at = index + 1;
+        if (is_asked[index]) {
+            continue; /* it answered, but does not have it */
+        }
+        rv = get_from(source, &APR_ARRAY_IDX(source->mirrors->urls, index, reposync_url_t), want,
+                      err, scratch);
+        if (rv == APR_TIMEUP) {
+            source->failures[index]++;
+            source->current = at % count;
+            continue;
+        }
+        source->failures[index] = 0;
+        if (rv == APR_SUCCESS || is_final(rv)) {
+            return rv;
+        }
+        is_asked[index] = true;
+    }
+    return rv;
+}
