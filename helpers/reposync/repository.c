@@ -135,7 +135,8 @@ static apr_status_t take_package(const repository_t *repository, const reposync_
                                    .part = part_of(package, scratch),
                                    .checksums = &package->checksum,
                                    .checksum_count = 1,
-                                   .max_bytes = package->size };
+                                   .max_bytes = package->size,
+                                   .is_exact = true };
     apr_status_t rv = check_room(repository, package->size);
 
     if (rv != APR_SUCCESS) {

@@ -152,11 +152,14 @@ apr_status_t reposync_source_open(reposync_source_t **psource, reposync_t *sync,
 
 /* --- One file ------------------------------------------------------------------------------ */
 
-static apr_status_t check_sum(const reposync_want_t *want, int fd, retrace_error_t *err)
+static apr_status_t check(const reposync_want_t *want, int fd, retrace_error_t *err)
 {
     apr_status_t rv = APR_SUCCESS;
     int i;
 
+    if (want->is_exact && lseek(fd, 0, SEEK_END) != want->max_bytes) {
+        return retrace_fail(err, APR_EINVAL, "its size is not the one that is told");
+    }
     for (i = 0; i < want->checksum_count; i++) {
         rv = retrace_checksum_verify(&want->checksums[i], fd, err);
         if (rv != APR_EINVAL) {
@@ -196,11 +199,11 @@ static apr_status_t get_whole(const reposync_source_t *source, int fd, const rep
         /* A killed run may have left all of it. */
         if (rv == APR_SUCCESS
             && (want->checksum_count == 0 || lseek(fd, 0, SEEK_END) == 0
-                || check_sum(want, fd, err) != APR_SUCCESS)) {
+                || check(want, fd, err) != APR_SUCCESS)) {
             rv = transfer(source, fd, url, want, err, p);
         }
         if (rv == APR_SUCCESS) {
-            rv = check_sum(want, fd, err);
+            rv = check(want, fd, err);
         }
     }
     if (rv == APR_EINVAL) {

@@ -34,6 +34,7 @@ typedef struct reposync_want_t {
     const retrace_checksum_t *checksums; /* it must have one of them */
     int checksum_count;                  /* 0: any */
     int64_t max_bytes;
+    bool is_exact; /* it has max_bytes */
 } reposync_want_t;
 
 /**
