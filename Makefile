@@ -16,7 +16,9 @@ MANDIR     ?= $(PREFIX)/share/man
 DATADIR    ?= $(PREFIX)/share/retrace-server
 SPOOLDIR   ?= /var/spool/retrace-server
 CACHEDIR   ?= /var/cache/retrace-server/buildid
+REPODIR    ?= /var/cache/retrace-server
 CONFIG     ?= $(SYSCONFDIR)/retrace-server.conf
+REPOCONFDIR ?= $(SYSCONFDIR)/retrace-server.repos.d
 LOCATION   ?= /retrace
 UNITDIR    ?= $(PREFIX)/lib/systemd/system
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
@@ -304,7 +306,7 @@ LIMIT   := 53477376
 substitute = sed -e 's|@MODULES@|$(HTTPD_MODULES)|g' -e 's|@CONFIG@|$(CONFIG)|g' \
     -e 's|@LOCATION@|$(LOCATION)|g' -e 's|@LIMIT@|$(LIMIT)|g' -e 's|@OWNER@|$(OWNER)|g' \
     -e 's|@HTTPD_GROUP@|$(HTTPD_GROUP)|g' -e 's|@LIBEXECDIR@|$(LIBEXECDIR)|g' \
-    -e 's|@SPOOLDIR@|$(SPOOLDIR)|g' -e 's|@CACHEDIR@|$(CACHEDIR)|g' \
+    -e 's|@SPOOLDIR@|$(SPOOLDIR)|g' -e 's|@CACHEDIR@|$(CACHEDIR)|g' -e 's|@REPODIR@|$(REPODIR)|g' \
     -e 's|^\#SaveDir = .*|\#SaveDir = $(SPOOLDIR)|' -e 's|^\#CacheDir = .*|\#CacheDir = $(CACHEDIR)|' \
     -e 's|^\#ProgramDir = .*|\#ProgramDir = $(LIBEXECDIR)|'
 
@@ -327,10 +329,10 @@ define install_ours
 
 endef
 
-UNITS := $(addprefix retrace-dispatch.,service path timer)
+UNITS := $(addprefix retrace-dispatch.,service path timer) $(addprefix retrace-server-reposync.,service timer)
 # What people type.
 BIN_LINKS  := retrace-server-worker retrace-server-task
-SBIN_LINKS := retrace-server-cache retrace-server-config retrace-server-index
+SBIN_LINKS := retrace-server-cache retrace-server-config retrace-server-index retrace-server-reposync
 define install_link
 	$(Q)ln -sfr $(DESTDIR)$(LIBEXECDIR)/$(2) $(DESTDIR)$(PREFIX)/$(1)/$(2)
 
@@ -352,6 +354,7 @@ install: all ## put everything in its place below DESTDIR
 	$(call install_config,conf.d/retrace-server.conf,$(CONFIG))
 	$(call install_config,conf.d/retrace.conf.in,$(HTTPD_CONFDIR)/retrace.conf)
 	$(foreach unit,$(UNITS),$(call install_ours,rpm/$(unit).in,$(UNITDIR)/$(unit)))
+	$(call install_ours,conf.d/fedora.repo.example,$(REPOCONFDIR)/fedora.repo.example)
 	$(call install_ours,rpm/tmpfiles.conf.in,$(TMPFILESDIR)/retrace-server.conf)
 	$(call install_ours,rpm/sysusers.conf.in,$(SYSUSERSDIR)/retrace-server.conf)
 	$(INSTALL) -d $(DESTDIR)$(SPOOLDIR)/.incoming $(DESTDIR)$(CACHEDIR)
@@ -362,13 +365,13 @@ UNINSTALL = $(addprefix $(LIBEXECDIR)/,$(notdir $(PROGRAMS))) $(HTTPD_MODULES)/m
     $(addprefix $(PREFIX)/bin/,$(BIN_LINKS)) $(addprefix $(PREFIX)/sbin/,$(SBIN_LINKS)) \
     $(COMPLETIONDIR)/retrace-server-task \
     $(foreach page,$(MAN),$(MANDIR)/man$(patsubst .%,%,$(suffix $(page)))/$(notdir $(page))) \
-    $(addprefix $(UNITDIR)/,$(UNITS)) \
+    $(addprefix $(UNITDIR)/,$(UNITS)) $(REPOCONFDIR)/fedora.repo.example \
     $(TMPFILESDIR)/retrace-server.conf $(SYSUSERSDIR)/retrace-server.conf
 
 .PHONY: uninstall
 uninstall: ## remove what install has put there, but not what is the admin's
 	$(Q)rm -f $(addprefix $(DESTDIR),$(UNINSTALL))
-	$(Q)rmdir $(DESTDIR)$(LIBEXECDIR) 2>/dev/null || true
+	$(Q)rmdir $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(REPOCONFDIR) 2>/dev/null || true
 	@echo "Left: $(CONFIG) $(HTTPD_CONFDIR)/retrace.conf (and *.new) $(SPOOLDIR) $(CACHEDIR), the user $(OWNER)."
 
 # --- Upkeep ------------------------------------------------------------------------------------------

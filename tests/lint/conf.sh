@@ -17,7 +17,8 @@ complain() {
 
 for file in "$B/retrace-server-config" $conf $page $httpd_conf lib/config.c \
     mod_retrace/directives.c mod_retrace/API.md mod_retrace/mod_retrace.8 helpers/helper_exit.h \
-    helpers/retrace-helper.8 helpers/task/exit.h helpers/task/retrace-server-task.1 Makefile; do
+    helpers/retrace-helper.8 helpers/task/exit.h helpers/task/retrace-server-task.1 helpers/reposync/exit.h \
+    helpers/reposync/retrace-server-reposync.8 Makefile; do
     if [ ! -r "$file" ]; then
         echo "conf: $file is missing"
         exit 1
@@ -101,5 +102,6 @@ same_codes() {
 }
 same_codes helpers/helper_exit.h HELPER_EXIT helpers/retrace-helper.8
 same_codes helpers/task/exit.h TASK_EXIT helpers/task/retrace-server-task.1
+same_codes helpers/reposync/exit.h REPOSYNC_EXIT helpers/reposync/retrace-server-reposync.8
 
 exit $failed

@@ -10,12 +10,15 @@ if ! command -v systemd-analyze >/dev/null; then
 fi
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
-for unit in retrace-dispatch.service retrace-dispatch.path retrace-dispatch.timer; do
+for unit in retrace-dispatch.service retrace-dispatch.path retrace-dispatch.timer \
+    retrace-server-reposync.service retrace-server-reposync.timer; do
     sed -e 's|@OWNER@|root|' -e "s|@LIBEXECDIR@|$PWD/$B|" -e 's|@CONFIG@|/etc/hosts|' \
         -e 's|@SPOOLDIR@|/var/spool|' "rpm/$unit.in" >"$place/$unit"
 done
 # A unit of this machine is none of our business: only lines that name ours count.
 if systemd-analyze verify --man=no "$place/retrace-dispatch.service" "$place/retrace-dispatch.path" \
-    "$place/retrace-dispatch.timer" 2>&1 | grep retrace-dispatch; then
+    "$place/retrace-dispatch.timer" "$place/retrace-server-reposync.service" \
+    "$place/retrace-server-reposync.timer" 2>&1 |
+    grep -e retrace-dispatch -e retrace-server-reposync; then
     exit 1
 fi
