@@ -9,6 +9,8 @@
 #include <cmocka.h>
 
 #include <apr_general.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "tests/unit/rpm_builder.h"
 #include "worker/resolve/rpm_reader.h"
@@ -72,6 +74,60 @@ static void without_keys_nothing_is_opened(void **state)
     assert_null(rpm);
 }
 
+static void only_its_own_ending_says_that_a_package_is_reduced(void **state)
+{
+    (void)state;
+    assert_true(worker_rpm_is_stripped("Packages/a/a-1-1.x86_64.stripped.rpm"));
+    assert_false(worker_rpm_is_stripped("Packages/a/a-1-1.x86_64.rpm"));
+    assert_false(worker_rpm_is_stripped("a.stripped.rpm.rpm"));
+    assert_false(worker_rpm_is_stripped(".stripped.rpm"));
+}
+
+static apr_status_t check_file(workspace_t *ws, const char *name, const char *content)
+{
+    worker_rpm_t *rpm = open_rpm(ws, false);
+    apr_status_t rv;
+    int fd;
+
+    workspace_write(ws, "content", content);
+    fd = openat(ws->dir, "content", O_RDONLY | O_CLOEXEC);
+    rv = worker_rpm_check_file(rpm, workspace_path(ws, "tiny.rpm"), name, fd, &ws->err);
+    assert_int_equal(close(fd), 0);
+    return rv;
+}
+
+static void a_file_of_a_reduced_package_has_the_checksum_of_the_header(void **state)
+{
+    workspace_t *ws = *state;
+
+    rpm_builder_make(ws, "w.ufdio");
+    assert_int_equal(check_file(ws, "/tiny/first", "small\n"), APR_SUCCESS);
+    assert_int_equal(check_file(ws, "/tiny/linked", "small\n"), APR_SUCCESS);
+    assert_int_equal(check_file(ws, "/tiny/first", "smell\n"), APR_EINVAL);
+    assert_string_equal(ws->err.text, "/tiny/first: its checksum is not the one that is told");
+    assert_int_equal(check_file(ws, "/tiny/none", "small\n"), APR_EINVAL);
+    assert_string_equal(ws->err.text, "its header has no SHA-2 checksum of /tiny/none");
+    assert_int_equal(check_file(ws, "/tiny/symbolic", ""), APR_EINVAL);
+}
+
+static void the_header_of_a_reduced_package_is_verified_alone(void **state)
+{
+    workspace_t *ws = *state;
+    worker_rpm_t *rpm;
+
+    rpm_builder_make(ws, "w.ufdio");
+    workspace_shell(ws,
+                    "sed 's/^100$/666/' tiny.rpm >content.rpm; "
+                    "sed 's/linked/lonked/' tiny.rpm >header.rpm");
+    rpm = open_rpm(ws, false);
+    assert_int_equal(
+        worker_rpm_verify_header(rpm, workspace_path(ws, "content.rpm"), &ws->err, ws->pool),
+        APR_SUCCESS);
+    assert_int_equal(
+        worker_rpm_verify_header(rpm, workspace_path(ws, "header.rpm"), &ws->err, ws->pool),
+        APR_EINVAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -80,6 +136,9 @@ int main(void)
         TEST(the_header_tells_name_and_build_ids),
         TEST(without_signatures_a_damaged_package_is_refused_all_the_same),
         TEST(without_keys_nothing_is_opened),
+        TEST(only_its_own_ending_says_that_a_package_is_reduced),
+        TEST(a_file_of_a_reduced_package_has_the_checksum_of_the_header),
+        TEST(the_header_of_a_reduced_package_is_verified_alone),
     };
 
     apr_initialize();

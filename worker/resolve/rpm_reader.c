@@ -10,14 +10,18 @@
 #include <rpm/rpmkeyring.h>
 #include <rpm/rpmlib.h>
 #include <rpm/rpmlog.h>
+#include <rpm/rpmpgp.h>
 #include <rpm/rpmts.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "lib/checksum.h"
 #include "lib/key_file.h"
 #include "worker/resolve/rpm_keys.h"
 
 #define REASON_MAX 160 /* characters of what librpm says */
+#define STRIPPED   ".stripped.rpm"
 
 struct worker_rpm_t {
     rpmts transaction;
@@ -177,6 +181,19 @@ apr_status_t worker_rpm_verify(worker_rpm_t *rpm, const char *path, retrace_erro
     return verify(rpm, path, RPMVSF_DEFAULT, err, scratch);
 }
 
+bool worker_rpm_is_stripped(const char *file)
+{
+    size_t length = strlen(file);
+
+    return length > strlen(STRIPPED) && strcmp(file + length - strlen(STRIPPED), STRIPPED) == 0;
+}
+
+apr_status_t worker_rpm_verify_header(worker_rpm_t *rpm, const char *path, retrace_error_t *err,
+                                      apr_pool_t *scratch)
+{
+    return verify(rpm, path, RPMVSF_NEEDPAYLOAD, err, scratch);
+}
+
 /* --- Headers ------------------------------------------------------------------------------- */
 
 static const char *string_of(Header header, rpmTagVal tag, apr_pool_t *p)
@@ -227,28 +244,106 @@ static worker_package_t *take_header(Header header, apr_pool_t *p)
     return package;
 }
 
-apr_status_t worker_rpm_read(worker_package_t **ppackage, worker_rpm_t *rpm, const char *path,
-                             retrace_error_t *err, apr_pool_t *p)
+/* Of a package that was verified before. @param pheader  for headerFree() */
+static apr_status_t read_header(Header *pheader, worker_rpm_t *rpm, const char *path,
+                                retrace_error_t *err)
 {
-    Header header = NULL;
-    FD_t file;
-    apr_status_t rv = verify(rpm, path, RPMVSF_NEEDPAYLOAD, err, p);
+    FD_t file = Fopen(path, "r.ufdio");
+    apr_status_t rv;
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    file = Fopen(path, "r.ufdio");
     if (file == NULL) {
         return retrace_fail(err, APR_EINVAL, "it cannot be read");
     }
     (void)rpmtsSetVSFlags(rpm->transaction, RPMVSF_MASK_NOSIGNATURES);
     begin_listening(rpm);
-    (void)rpmReadPackageFile(rpm->transaction, file, path, &header);
-    rv = end_listening(rpm, header != NULL, err);
+    (void)rpmReadPackageFile(rpm->transaction, file, path, pheader);
+    rv = end_listening(rpm, *pheader != NULL, err);
     (void)Fclose(file);
+    return rv;
+}
+
+apr_status_t worker_rpm_read(worker_package_t **ppackage, worker_rpm_t *rpm, const char *path,
+                             retrace_error_t *err, apr_pool_t *p)
+{
+    Header header = NULL;
+    apr_status_t rv = worker_rpm_verify_header(rpm, path, err, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = read_header(&header, rpm, path, err);
+    }
     if (rv == APR_SUCCESS) {
         *ppackage = take_header(header, p);
         headerFree(header);
     }
     return rv;
+}
+
+/* --- Files of reduced packages --------------------------------------------------------------- */
+
+static const char *type_of(int algorithm)
+{
+    static const struct {
+        int algorithm;
+        const char *type;
+    } known[] = { { PGPHASHALGO_SHA256, "sha256" },
+                  { PGPHASHALGO_SHA384, "sha384" },
+                  { PGPHASHALGO_SHA512, "sha512" } };
+    size_t i;
+
+    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+        if (known[i].algorithm == algorithm) {
+            return known[i].type;
+        }
+    }
+    return "none";
+}
+
+static void spell(char text[RETRACE_CHECKSUM_DIGITS + 1], const unsigned char *digest,
+                  size_t length)
+{
+    size_t i;
+
+    text[0] = '\0';
+    for (i = 0; i < length && i < RETRACE_CHECKSUM_DIGITS / 2; i++) {
+        snprintf(text + 2 * i, 3, "%02x", digest[i]);
+    }
+}
+
+/* @return false when the header has no checksum of this file that counts: MD5 does not */
+static bool find_digest(retrace_checksum_t *checksum, Header header, const char *name)
+{
+    rpmfiles files = rpmfilesNew(NULL, header, 0, RPMFI_FLAGS_QUERY);
+    int index = files != NULL ? rpmfilesFindFN(files, name) : -1;
+    char text[RETRACE_CHECKSUM_DIGITS + 1] = "";
+    int algorithm = 0;
+    size_t length = 0;
+    const unsigned char *digest =
+        index >= 0 ? rpmfilesFDigest(files, index, &algorithm, &length) : NULL;
+
+    if (digest != NULL) {
+        spell(text, digest, length);
+    }
+    rpmfilesFree(files);
+    return retrace_checksum_parse(checksum, type_of(algorithm), text);
+}
+
+apr_status_t worker_rpm_check_file(worker_rpm_t *rpm, const char *path, const char *name, int fd,
+                                   retrace_error_t *err)
+{
+    retrace_checksum_t checksum;
+    Header header = NULL;
+    retrace_error_t why;
+    bool is_found;
+    apr_status_t rv = read_header(&header, rpm, path, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    is_found = find_digest(&checksum, header, name);
+    headerFree(header);
+    if (!is_found) {
+        return retrace_fail(err, APR_EINVAL, "its header has no SHA-2 checksum of %s", name);
+    }
+    rv = retrace_checksum_verify(&checksum, fd, &why);
+    return rv == APR_SUCCESS ? rv : retrace_fail(err, APR_EINVAL, "%s: %s", name, why.text);
 }

@@ -5,6 +5,7 @@
 #define RETRACE_WORKER_RPM_READER_H
 
 #include <apr_pools.h>
+#include <stdbool.h>
 
 #include "lib/config.h"
 #include "lib/error.h"
@@ -40,5 +41,26 @@ apr_status_t worker_rpm_read(worker_package_t **ppackage, worker_rpm_t *rpm, con
 /** Verify all of a package, its content too. @return as worker_rpm_read */
 apr_status_t worker_rpm_verify(worker_rpm_t *rpm, const char *path, retrace_error_t *err,
                                apr_pool_t *scratch);
+
+/**
+ * Is this the name of a package that retrace-server-reposync(8) has reduced? Its content is not the one
+ * that the header has a checksum of; but the header has one of each file.
+ */
+bool worker_rpm_is_stripped(const char *file);
+
+/** Verify the header of such a package; each file that comes out of it is for worker_rpm_check_file().
+ * @return as worker_rpm_read */
+apr_status_t worker_rpm_verify_header(worker_rpm_t *rpm, const char *path, retrace_error_t *err,
+                                      apr_pool_t *scratch);
+
+/**
+ * Has a file the checksum that the header of its package, verified before, has of it?
+ * @param path  of the package
+ * @param name  of the file in it
+ * @param fd    what came out
+ * @return APR_EINVAL  it has another one, or there is none
+ */
+apr_status_t worker_rpm_check_file(worker_rpm_t *rpm, const char *path, const char *name, int fd,
+                                   retrace_error_t *err);
 
 #endif

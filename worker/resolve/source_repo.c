@@ -239,6 +239,23 @@ static void close_items(const apr_array_header_t *items)
     }
 }
 
+/* One that is not what the signed header says spoils the whole package. */
+static apr_status_t check_items(const apr_array_header_t *items, const opened_t *opened,
+                                const char *path, retrace_error_t *err)
+{
+    apr_status_t rv = APR_SUCCESS;
+    int i;
+
+    for (i = 0; i < items->nelts && rv == APR_SUCCESS; i++) {
+        const worker_extract_item_t *item = &APR_ARRAY_IDX(items, i, worker_extract_item_t);
+
+        if (item->is_done) {
+            rv = worker_rpm_check_file(opened->repo->rpm, path, item->path, item->fd, err);
+        }
+    }
+    return rv;
+}
+
 static apr_status_t unpack(const opened_t *opened, const worker_candidate_t *candidate, int fd,
                            const worker_want_t *want, const retrace_config_t *config,
                            retrace_error_t *err, apr_pool_t *p)
@@ -255,6 +272,9 @@ static apr_status_t unpack(const opened_t *opened, const worker_candidate_t *can
     }
     if (rv == APR_SUCCESS) {
         rv = worker_extract(items, fd, &limits, err);
+    }
+    if (rv == APR_SUCCESS && worker_rpm_is_stripped(candidate->file)) {
+        rv = check_items(items, opened, apr_psprintf(p, "/proc/self/fd/%d", fd), err);
     }
     if (rv == APR_SUCCESS) {
         int kept = keep_items(items, wants, config, want->search, package, p);
@@ -281,7 +301,9 @@ static apr_status_t open_verified(int *pfd, const opened_t *opened,
         rv = retrace_fail(err, APR_EINVAL, "it has changed since it was indexed");
     }
     else {
-        rv = worker_rpm_verify(opened->repo->rpm, apr_psprintf(p, "/proc/self/fd/%d", fd), err, p);
+        rv = (worker_rpm_is_stripped(candidate->file) ? worker_rpm_verify_header
+                                                      : worker_rpm_verify)(
+            opened->repo->rpm, apr_psprintf(p, "/proc/self/fd/%d", fd), err, p);
     }
     if (rv == APR_SUCCESS) {
         *pfd = fd;
