@@ -12,15 +12,16 @@
 
 #include "lib/fs.h"
 
-#define LOCK     "lock"
-#define CHANGED  "changed" /* is there while the repodata is older than the packages */
-#define PACKAGES "Packages"
-#define SUFFIX   ".rpm"
-#define NAME_LENGTH                                                                                \
-    240 /* characters of a package's name; with ".part" one that a directory can have */
-#define DIR_MODE  0755
-#define WORK_MODE 0700
-#define FILE_MODE 0644
+#define LOCK        "lock"
+#define CHANGED     "changed" /* is there while the repodata is older than the packages */
+#define PACKAGES    "Packages"
+#define SUFFIX      ".rpm"
+#define STRIPPED    ".stripped" SUFFIX
+#define NAME_LENGTH 240 /* characters; with ".stripped" and ".part" a directory can still have it */
+#define PATH_BYTES  (NAME_LENGTH + 64)
+#define DIR_MODE    0755
+#define WORK_MODE   0700
+#define FILE_MODE   0644
 
 /* --- Opening ------------------------------------------------------------------------------- */
 
@@ -132,41 +133,72 @@ apr_status_t reposync_place_open(reposync_place_t **pplace, const reposync_t *sy
 
 /* --- Packages ------------------------------------------------------------------------------ */
 
+static bool has_ending(const char *name, const char *ending)
+{
+    size_t length = strlen(name);
+
+    return length > strlen(ending) && strcmp(name + length - strlen(ending), ending) == 0;
+}
+
+const char *reposync_place_stripped_name(const char *name, apr_pool_t *p)
+{
+    return apr_pstrcat(p, apr_pstrmemdup(p, name, strlen(name) - strlen(SUFFIX)), STRIPPED, NULL);
+}
+
+const char *reposync_place_plain_name(const char *name, apr_pool_t *p)
+{
+    return has_ending(name, STRIPPED)
+        ? apr_pstrcat(p, apr_pstrmemdup(p, name, strlen(name) - strlen(STRIPPED)), SUFFIX, NULL)
+        : name;
+}
+
 bool reposync_place_is_name(const char *name)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "-_.+~^:";
     size_t length = strlen(name);
 
-    return length > strlen(SUFFIX) && length <= NAME_LENGTH && isalnum((unsigned char)name[0])
-        && strspn(name, allowed) == length && strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
+    return length <= NAME_LENGTH && isalnum((unsigned char)name[0])
+        && strspn(name, allowed) == length && has_ending(name, SUFFIX)
+        && !has_ending(name, STRIPPED);
 }
 
 /* Packages/b/bash-….rpm */
-static int path_of(char path[NAME_LENGTH + 32], const char *name)
+static int path_of(char path[PATH_BYTES], const char *name)
 {
-    return snprintf(path, NAME_LENGTH + 32, PACKAGES "/%c/%s", tolower((unsigned char)name[0]),
-                    name);
+    return snprintf(path, PATH_BYTES, PACKAGES "/%c/%s", tolower((unsigned char)name[0]), name);
 }
+
+#define ANY_SIZE (-1)
 
 static bool is_file(const reposync_place_t *place, const char *path, int64_t size)
 {
     struct stat info;
 
-    return fstatat(place->fd, path, &info, 0) == 0 && S_ISREG(info.st_mode) && info.st_size == size;
+    return fstatat(place->fd, path, &info, 0) == 0 && S_ISREG(info.st_mode)
+        && (size == ANY_SIZE || info.st_size == size);
+}
+
+/* An admin may have put them elsewhere. */
+static bool is_anywhere(const reposync_place_t *place, const char *name, int64_t size)
+{
+    char path[PATH_BYTES];
+
+    (void)path_of(path, name);
+    return is_file(place, path, size) || is_file(place, name, size)
+        || (snprintf(path, sizeof(path), PACKAGES "/%s", name) > 0 && is_file(place, path, size));
 }
 
 bool reposync_place_has(const reposync_place_t *place, const char *name, int64_t size)
 {
-    char path[NAME_LENGTH + 32];
+    char stripped[PATH_BYTES];
 
     if (place->fd < 0) {
         return false;
     }
-    (void)path_of(path, name);
-    /* An admin may have put them elsewhere. */
-    return is_file(place, path, size) || is_file(place, name, size)
-        || (snprintf(path, sizeof(path), PACKAGES "/%s", name) > 0 && is_file(place, path, size));
+    snprintf(stripped, sizeof(stripped), "%.*s" STRIPPED, (int)(strlen(name) - strlen(SUFFIX)),
+             name);
+    return is_anywhere(place, name, size) || is_anywhere(place, stripped, ANY_SIZE);
 }
 
 static apr_status_t mark_changed(const reposync_place_t *place, retrace_error_t *err)
@@ -197,7 +229,7 @@ static apr_status_t make_letter(const reposync_place_t *place, const char *name,
 apr_status_t reposync_place_publish(const reposync_place_t *place, const char *part,
                                     const char *name, retrace_error_t *err)
 {
-    char path[NAME_LENGTH + 32];
+    char path[PATH_BYTES];
     apr_status_t rv = mark_changed(place, err);
 
     (void)path_of(path, name);

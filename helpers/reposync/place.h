@@ -31,10 +31,19 @@ typedef struct reposync_place_t {
 apr_status_t reposync_place_open(reposync_place_t **pplace, const reposync_t *sync,
                                  const char *release, retrace_error_t *err, apr_pool_t *p);
 
-/** A name that a package's file may have: `<something>.rpm`, of letters, digits and `-_.+~^:`. */
+/**
+ * A name that a package's file may have at a mirror: `<something>.rpm`, of letters, digits and
+ * `-_.+~^:`. Not that of a reduced one: workers would not look at the checksum of its content.
+ */
 bool reposync_place_is_name(const char *name);
 
-/** Is there a package of this name and size, wherever packages may be? */
+/** What a package's file is called when it is reduced: `<something>.stripped.rpm`. In p. */
+const char *reposync_place_stripped_name(const char *name, apr_pool_t *p);
+
+/** The reverse, for any name of a file that is here. In p. */
+const char *reposync_place_plain_name(const char *name, apr_pool_t *p);
+
+/** Is there a package of this name and size, or a reduced one of it, wherever packages may be? */
 bool reposync_place_has(const reposync_place_t *place, const char *name, int64_t size);
 
 /**

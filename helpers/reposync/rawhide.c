@@ -112,7 +112,9 @@ static void take_package(void *baton, const retrace_repodata_package_t *package)
     old->release = apr_pstrdup(scan->pool, package->release);
     old->path = apr_pstrdup(scan->pool, package->href);
     old->arrived_s = (int64_t)info.st_mtim.tv_sec;
-    old->is_offered = apr_hash_get(scan->named, file, APR_HASH_KEY_STRING) != NULL;
+    old->is_offered =
+        apr_hash_get(scan->named, reposync_place_plain_name(file, scan->pool), APR_HASH_KEY_STRING)
+        != NULL;
     old->goes = false;
 }
 

@@ -12,6 +12,7 @@
 #include "helpers/reposync/plan.h"
 #include "helpers/reposync/rsync.h"
 #include "helpers/reposync/source.h"
+#include "helpers/reposync/strip.h"
 #include "lib/fs.h"
 #include "lib/repodata.h"
 
@@ -127,6 +128,61 @@ static const char *part_of(const reposync_package_t *package, apr_pool_t *p)
     return apr_pstrcat(p, package->name, ".part", NULL);
 }
 
+/* The reduced one beside it, in .sync. @return APR_EINVAL when the whole one is to be kept: its format is
+ * not known, or there is nothing to be saved */
+static apr_status_t write_stripped(const reposync_place_t *place, const char *part,
+                                   const char *stripped, retrace_error_t *err, apr_pool_t *scratch)
+{
+    int from = openat(place->work, part, O_RDONLY | O_CLOEXEC);
+    int to =
+        openat(place->work, stripped, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int dropped = 0;
+    apr_status_t rv = APR_SUCCESS;
+
+    if (from < 0 || to < 0) {
+        rv = retrace_fail(err, errno, "write %s", stripped);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = reposync_strip(&dropped, to, from, err, scratch);
+    }
+    if (rv == APR_SUCCESS && dropped == 0) {
+        rv = APR_EINVAL;
+    }
+    if (rv == APR_SUCCESS && fsync(to) != 0) {
+        rv = retrace_fail(err, errno, "write %s", stripped);
+    }
+    if (from >= 0) {
+        (void)close(from);
+    }
+    if (to >= 0) {
+        (void)close(to);
+    }
+    return rv;
+}
+
+static apr_status_t publish(const repository_t *repository, const char *part, const char *name,
+                            retrace_error_t *err, apr_pool_t *scratch)
+{
+    const reposync_place_t *place = repository->work->place;
+    const char *reduced = reposync_place_stripped_name(name, scratch);
+    const char *reduced_part = apr_pstrcat(scratch, reduced, ".part", NULL);
+    apr_status_t rv = APR_EINVAL;
+
+    if (repository->work->sync->config->strip_packages) {
+        rv = write_stripped(place, part, reduced_part, err, scratch);
+        if (rv != APR_SUCCESS) {
+            (void)retrace_fs_remove(place->work, reduced_part, NULL);
+        }
+    }
+    if (rv == APR_EINVAL) {
+        return reposync_place_publish(place, part, name, err);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = reposync_place_publish(place, reduced_part, reduced, err);
+    }
+    return rv == APR_SUCCESS ? retrace_fs_remove(place->work, part, err) : rv;
+}
+
 static apr_status_t take_package(const repository_t *repository, const reposync_package_t *package,
                                  retrace_error_t *err, apr_pool_t *scratch)
 {
@@ -151,7 +207,7 @@ static apr_status_t take_package(const repository_t *repository, const reposync_
             (void)retrace_fs_remove(place->work, want.part, NULL);
         }
     }
-    return rv == APR_SUCCESS ? reposync_place_publish(place, want.part, package->name, err) : rv;
+    return rv == APR_SUCCESS ? publish(repository, want.part, package->name, err, scratch) : rv;
 }
 
 /* @return APR_SUCCESS unless it makes no sense to go on */
