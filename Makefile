@@ -272,7 +272,7 @@ FUZZ_SECONDS ?= 600
 fuzz: ## fuzz one target: make fuzz T=core
 	@mkdir -p build/fuzz/corpus/$(T)
 	$(Q)clang -g -O1 -fsanitize=fuzzer,address,undefined $(CPPFLAGS) -o build/fuzz/$(T) \
-	    tests/fuzz/fuzz_$(T).c $(WORKER_SRC) $(INGEST_SRC) $(LIB_SRC) $(TEST_LDLIBS)
+	    tests/fuzz/fuzz_$(T).c $(WORKER_SRC) $(INGEST_SRC) $(REPOSYNC_SRC) $(TASK_SRC) $(LIB_SRC) $(TEST_LDLIBS)
 	build/fuzz/$(T) -max_total_time=$(FUZZ_SECONDS) -max_len=65536 build/fuzz/corpus/$(T) \
 	    tests/data/fuzz/$(T)
 fuzz-all:

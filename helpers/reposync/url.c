@@ -60,6 +60,16 @@ const char *reposync_url_redirects(reposync_scheme_t scheme)
     return kinds[scheme].redirects;
 }
 
+const char *reposync_url_show(const reposync_url_t *url, apr_pool_t *p)
+{
+    size_t start = strcspn(url->text, ":") + strlen("://");
+    const char *host = url->text + start;
+    const char *at = memchr(host, '@', strcspn(host, "/"));
+
+    return at == NULL ? url->text
+                      : apr_pstrcat(p, apr_pstrmemdup(p, url->text, start), at + 1, NULL);
+}
+
 /* What is in names of packages and means something else in URLs. */
 const char *reposync_url_join(const reposync_url_t *url, const char *href, apr_pool_t *p)
 {

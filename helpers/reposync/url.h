@@ -33,6 +33,9 @@ apr_status_t reposync_url_parse(reposync_url_t *url, const char *text, retrace_e
 /** Libcurl's list of schemes that this one may redirect to: never from https to what is not. */
 const char *reposync_url_redirects(reposync_scheme_t scheme);
 
+/** The URL without a user name and a password that it may have: for what is told. In p. */
+const char *reposync_url_show(const reposync_url_t *url, apr_pool_t *p);
+
 /** A place below it, its characters escaped for all schemes but rsync. In p. */
 const char *reposync_url_join(const reposync_url_t *url, const char *href, apr_pool_t *p);
 

@@ -157,6 +157,31 @@ def rsync_daemon(place, root):
         daemon.wait()
 
 
+FTP = """import sys
+from pyftpdlib.authorizers import DummyAuthorizer
+from pyftpdlib.handlers import FTPHandler
+from pyftpdlib.servers import FTPServer
+FTPHandler.authorizer = DummyAuthorizer()
+FTPHandler.authorizer.add_anonymous(sys.argv[2])
+FTPServer(("127.0.0.1", int(sys.argv[1])), FTPHandler).serve_forever()
+"""
+
+
+@contextlib.contextmanager
+def ftp_server(root):
+    """Its URL. In a process of its own: it cannot be stopped otherwise."""
+    port = free_port()
+    server = subprocess.Popen(["/usr/bin/python3", "-c", FTP, str(port), str(root)],
+                              stderr=subprocess.DEVNULL)
+    try:
+        poll(lambda: subprocess.run(["curl", "-s", f"ftp://127.0.0.1:{port}/"], check=False,
+                                    capture_output=True).returncode == 0, 10, "FTP is not there")
+        yield f"ftp://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
 def metalink(urls, content_digest):
     """As the mirror manager of Fedora writes it; the last URL is preferred."""
     resources = "".join(

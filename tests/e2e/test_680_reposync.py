@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """retrace-server-reposync against real mirrors: http and https with ranges, file, a real rsync daemon; and
 against those that lie, hang or are gone. Packages are made by rpmbuild and signed by rpmsign."""
+import contextlib
 import hashlib
 import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +22,7 @@ from mirror import RELEASE, Mirror, Stage, build, hang, missing, run, slow, with
 
 FAILED, BUSY, USAGE, SYSTEM, INTERRUPTED = 1, 2, 100, 111, 130
 RAWHIDE = "fedora-rawhide-x86_64"
-BIG_BYTES = 3_000_000
+BIG_BYTES = 1_500_000
 WEEK_S = 7 * 24 * 3600
 
 
@@ -270,6 +273,37 @@ class TestTransfer:
             told = stage.run(code=FAILED)
             assert f"{made.big.name}: {url}: its checksum is not the one" in told
         assert stage.file(made.small["1.0"].name).read_bytes() == made.small["1.0"].read_bytes()
+
+    def test_680_040_ftp(self, stage, remote, made):
+        """Goes on with what was begun, too."""
+        pytest.importorskip("pyftpdlib")
+        with mirror.ftp_server(remote(made.small["1.0"], made.big)) as url:
+            stage.base(url)
+            (stage.directory() / ".sync").mkdir(parents=True)
+            (stage.directory() / ".sync" / f"{made.big.name}.part").write_bytes(
+                made.big.read_bytes()[:1000])
+            assert "2 new" in stage.run()
+            (stage.place / "remote/Packages" / made.big.name).unlink()
+            stage.file(made.big.name).unlink()
+            assert f"{made.big.name}: {url}: the server does not have it" in stage.run(code=FAILED)
+        assert stage.file(made.small["1.0"].name).read_bytes() == made.small["1.0"].read_bytes()
+
+    def test_680_041_progress_on_a_terminal(self, stage, remote, made):
+        with Mirror(remote(made.small["1.0"], made.big)) as server:
+            server.faults[".rpm"] = slow
+            stage.base(server.url)
+            ours, its = pty.openpty()
+            process = subprocess.Popen(stage.words(), stdin=subprocess.DEVNULL, stderr=its)
+            os.close(its)
+            shown = b""
+            with contextlib.suppress(OSError):  # how a terminal says that nobody is there
+                while part := os.read(ours, 4096):
+                    shown += part
+            os.close(ours)
+            assert process.wait() == 0
+        shown = shown.decode()
+        assert re.search(rf"\[#+\.*\] +\d+ % \d+\.\d MB/s 1/2 {made.big.name[:7]}", shown)
+        assert all(len(line) < 80 for line in re.split("\r\\x1b\\[K", shown)[:-1])
 
     def test_680_033_zstd(self, stage, remote, made):
         """Repodata as Fedora has it since 41; createrepo_c of older systems cannot write it."""

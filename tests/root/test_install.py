@@ -16,7 +16,8 @@ from server import make_values  # noqa: E402
 LAYOUTS = {"debian": ("usr/lib/apache2/modules", "etc/apache2/conf-available"),
            "fedora": ("usr/lib64/httpd/modules", "etc/httpd/conf.d")}
 PROGRAMS = {"retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-resolve",
-            "retrace-server-cache", "retrace-server-config", "retrace-server-index", "retrace-server-task",
+            "retrace-server-cache", "retrace-server-config", "retrace-server-index",
+            "retrace-server-reposync", "retrace-server-task",
             "retrace-server-worker", "retrace-task-edit"}
 
 
@@ -48,6 +49,8 @@ def test_everything_is_in_its_place(tmp_path, distro):
     assert facts(spool) == ("0o2750", owner, group)
     assert facts(spool / ".incoming") == ("0o2710", owner, group)
     assert facts(tmp_path / "var/cache/retrace-server/buildid") == ("0o750", owner, owner)
+    assert facts(tmp_path / "var/cache/retrace-server") == ("0o755", owner, owner)
+    assert (tmp_path / "etc/retrace-server.repos.d/fedora.repo.example").is_file()
     assert facts(tmp_path / modules / "mod_retrace.so") == ("0o644", "root", "root")
     assert facts(tmp_path / "etc/retrace-server.conf") == ("0o644", "root", "root")
     assert (tmp_path / confdir / "retrace.conf").is_file()
@@ -55,6 +58,8 @@ def test_everything_is_in_its_place(tmp_path, distro):
     assert (tmp_path / "usr/share/man/man1/retrace-server-task.1").is_file()
     assert (tmp_path / "usr/share/bash-completion/completions/retrace-server-task").is_file()
     assert facts(tmp_path / "usr/share/retrace-server/gpg") == ("0o755", "root", "root")
+    reposync = tmp_path / "usr/sbin/retrace-server-reposync"
+    assert reposync.resolve() == (libexec / "retrace-server-reposync").resolve()
     for program in ("retrace-server-task", "retrace-server-worker"):
         assert (tmp_path / "usr/bin" / program).resolve() == (libexec / program).resolve()
 

@@ -54,6 +54,18 @@ static void a_url_has_a_scheme_and_no_slash_at_its_end(void **state)
                         "https://h/x/a/g%2B%2B%5E1.rpm");
 }
 
+static void passwords_are_not_told(void **state)
+{
+    workspace_t *ws = *state;
+    reposync_url_t url;
+
+    assert_int_equal(reposync_url_parse(&url, "https://me:secret@h/a@b", &ws->err, ws->pool),
+                     APR_SUCCESS);
+    assert_string_equal(reposync_url_show(&url, ws->pool), "https://h/a@b");
+    assert_int_equal(reposync_url_parse(&url, "file:///a@b", &ws->err, ws->pool), APR_SUCCESS);
+    assert_string_equal(reposync_url_show(&url, ws->pool), "file:///a@b");
+}
+
 static void from_https_nothing_redirects_to_less(void **state)
 {
     (void)state;
@@ -172,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_is_no_url_is_refused),
         TEST(a_url_has_a_scheme_and_no_slash_at_its_end),
+        TEST(passwords_are_not_told),
         TEST(from_https_nothing_redirects_to_less),
         TEST(a_list_without_a_url_is_refused),
         TEST(a_list_has_a_url_a_line),
