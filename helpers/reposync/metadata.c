@@ -13,6 +13,7 @@
 
 /* A createrepo_c that was killed leaves this, and the next one takes it for another instance. */
 #define LEFT_OVER ".repodata"
+#define NOT_THESE "*.sync/*" /* REPOSYNC_WORK_DIR: what rsync has got may be there for long */
 
 static bool may_go_on(void *baton)
 {
@@ -34,7 +35,7 @@ static bool is_needed(const reposync_place_t *place)
 apr_status_t reposync_metadata_make(bool *pis_made, reposync_t *sync, const reposync_place_t *place,
                                     retrace_error_t *err, apr_pool_t *p)
 {
-    const char *argv[] = { "createrepo_c",   "--quiet", "--excludes", "*" REPOSYNC_WORK_DIR "/*",
+    const char *argv[] = { "createrepo_c",   "--quiet", "--excludes", NOT_THESE,
                            place->directory, NULL,      NULL };
     const task_process_t process = { .argv = argv,
                                      .out = -1,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See rsync.h. Neither times nor modes are taken over: when a package came is when it came here. */
+/* See rsync.h. Neither times nor modes are taken over: when a package came is when it came here. What an
+ * interrupted run has got whole is told by its size, and checked like all else. */
 #include "helpers/reposync/rsync.h"
 
 #include <apr_strings.h>
@@ -10,10 +11,10 @@
 #include "helpers/task/process.h"
 #include "lib/fs.h"
 
-#define STAGE     "rsync"
-#define LIST      "rsync.list"
-#define PARTIAL   ".partial" /* of rsync, below the stage */
-#define LIST_MODE 0600
+#define STAGE      "rsync"
+#define LIST       "rsync.list"
+#define KEEP_PARTS "--partial-dir=.partial" /* below the stage */
+#define LIST_MODE  0600
 
 typedef struct run_t {
     reposync_t *sync;
@@ -109,7 +110,8 @@ apr_status_t reposync_rsync_files(reposync_t *sync, const reposync_place_t *plac
 {
     run_t run = { sync, place, hrefs->nelts };
     const char *list = apr_pstrcat(scratch, apr_array_pstrcat(scratch, hrefs, '\n'), "\n", NULL);
-    const char *const more[] = { "--partial-dir=" PARTIAL,
+    const char *const more[] = { KEEP_PARTS,
+                                 "--size-only",
                                  "--no-relative",
                                  apr_pstrcat(scratch, "--files-from=", place->work_path, "/" LIST,
                                              NULL),

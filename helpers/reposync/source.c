@@ -35,7 +35,7 @@ static apr_status_t fetch_list(const char **ptext, const reposync_source_t *sour
                                retrace_error_t *err, apr_pool_t *p)
 {
     const char *address = NULL;
-    reposync_url_t url;
+    reposync_url_t url = { NULL, REPOSYNC_HTTPS };
     int fd = -1;
     apr_status_t rv = retrace_repo_substitute(&address, text, variables, err, p);
 
@@ -71,7 +71,7 @@ static apr_status_t add_baseurls(reposync_source_t *source,
 
     for (i = 0; i < source->section->baseurls->nelts && rv == APR_SUCCESS; i++) {
         const char *text = APR_ARRAY_IDX(source->section->baseurls, i, const char *);
-        reposync_url_t url;
+        reposync_url_t url = { NULL, REPOSYNC_HTTPS };
 
         rv = retrace_repo_substitute(&text, text, variables, err, p);
         if (rv == APR_SUCCESS) {

@@ -274,6 +274,22 @@ class TestTransfer:
             assert f"{made.big.name}: {url}: its checksum is not the one" in told
         assert stage.file(made.small["1.0"].name).read_bytes() == made.small["1.0"].read_bytes()
 
+    def test_680_042_rsync_goes_on(self, stage, remote, made, tmp_path):
+        """What a killed run has got is not asked for again; what is wrong of it comes once more."""
+        root = remote(made.small["1.0"], made.small["1.1"], made.big)
+        staged = stage.directory() / ".sync/rsync"
+        staged.mkdir(parents=True)
+        shutil.copy(made.big, staged)
+        (staged / made.small["1.1"].name).write_bytes(b"x" * made.small["1.1"].stat().st_size)
+        with mirror.rsync_daemon(tmp_path, root) as (url, log):
+            stage.base(url)
+            assert "3 new, 0 kept, 0 refused, 0 failed" in stage.run()
+            sent = re.findall(r" send .* Packages/(\S+)-1\.\d-1\.", log.read_text())
+        assert sorted(sent) == ["small", "small"]
+        for file in (made.small["1.0"], made.small["1.1"], made.big):
+            assert stage.file(file.name).read_bytes() == file.read_bytes()
+        assert not staged.exists()
+
     def test_680_040_ftp(self, stage, remote, made):
         """Goes on with what was begun, too."""
         pytest.importorskip("pyftpdlib")
