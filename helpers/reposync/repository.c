@@ -113,13 +113,13 @@ static apr_status_t make_plan(repository_t *repository)
 
 /* --- Its packages -------------------------------------------------------------------------- */
 
-static apr_status_t check_room(const repository_t *repository, int64_t bytes)
+static apr_status_t check_room(const repository_t *repository, int64_t bytes, retrace_error_t *err)
 {
     int64_t free_bytes = retrace_fs_free_bytes(repository->work->place->work);
 
     return free_bytes < 0 || bytes <= free_bytes
         ? APR_SUCCESS
-        : retrace_fail(repository->err, APR_ENOSPC, "%ld MB are to come, %ld MB are free",
+        : retrace_fail(err, APR_ENOSPC, "%ld MB are to come, %ld MB are free",
                        (long)(bytes / RETRACE_MIB), (long)(free_bytes / RETRACE_MIB));
 }
 
@@ -193,10 +193,9 @@ static apr_status_t take_package(const repository_t *repository, const reposync_
                                    .checksum_count = 1,
                                    .max_bytes = package->size,
                                    .is_exact = true };
-    apr_status_t rv = check_room(repository, package->size);
+    apr_status_t rv = check_room(repository, package->size, err);
 
     if (rv != APR_SUCCESS) {
-        *err = *repository->err;
         return rv;
     }
     (void)reposync_rsync_take(place, package->name, want.part, scratch);
@@ -341,7 +340,7 @@ apr_status_t reposync_repository_mirror(reposync_tally_t *tally, reposync_work_t
         return rv;
     }
     if (rv == APR_SUCCESS) {
-        rv = check_room(&repository, plan.bytes);
+        rv = check_room(&repository, plan.bytes, err);
     }
     return rv == APR_SUCCESS ? take_packages(&repository) : rv;
 }
