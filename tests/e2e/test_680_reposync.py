@@ -458,6 +458,51 @@ class TestMirrors:
             assert "Protocol \"file\" not supported" in stage.run(code=FAILED)
 
 
+    def test_680_057_redirects(self, stage, remote, made):
+        """To another mirror, as those of Fedora do; but from https not to http."""
+        root = remote()
+        key, cert = made.certificate / "key.pem", made.certificate / "cert.pem"
+
+        def onward(handler):
+            handler.send_response(302)
+            handler.send_header("Location", other.url + handler.path)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+        with Mirror(root) as other, Mirror(root) as plain, Mirror(root, (cert, key)) as secure:
+            plain.faults[""] = secure.faults[""] = onward
+            stage.base(secure.url, more="gpgcheck=0\nsslverify=0")
+            assert "Protocol \"http\" not supported or disabled" in stage.run(code=FAILED)
+            assert other.asked == []
+            stage.base(plain.url)
+            assert "1 new" in stage.run()
+            assert len(other.asked) == 3
+
+    def test_680_058_too_many_redirects(self, stage, remote):
+        def around(handler):
+            handler.send_response(302)
+            handler.send_header("Location", handler.path)
+            handler.send_header("Content-Length", "0")
+            handler.end_headers()
+
+        with Mirror(remote()) as server:
+            server.faults["repomd.xml"] = around
+            stage.base(server.url)
+            assert "Maximum (5) redirects followed" in stage.run(code=FAILED)
+            assert len(server.asked) == 3 * 6
+
+    def test_680_059_what_is_under_way_is_in_no_repodata(self, stage, remote, made):
+        staged = stage.directory() / ".sync/rsync"
+        staged.mkdir(parents=True)
+        shutil.copy(made.small["1.3"], staged)
+        stage.base(f"file://{remote()}")
+        with open(stage.config_dir / f"{RELEASE}.repo", "a", encoding="ascii") as file:
+            file.write("[gone]\nbaseurl=file:///none\ngpgcheck=0\n")
+        stage.run(code=FAILED)
+        assert staged.exists()
+        assert stage.described() == [f"Packages/s/{name_of(made.small['1.0'])}"]
+
+
 class TestResume:
     def interrupt(self, stage, server, number):
         """Ends the program in the middle of the big package. @return bytes that had come"""
