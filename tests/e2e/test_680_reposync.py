@@ -8,6 +8,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -395,6 +396,24 @@ class TestMirrors:
             assert time.monotonic() - start < 8
             # It is not asked again as long as the other one answers.
             assert len(bad.ranges(".rpm")) == 1
+
+    def test_680_060_hanging_rsync(self, stage, remote):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            stage.base(f"rsync://127.0.0.1:{server.getsockname()[1]}/repo", f"file://{remote()}")
+            assert "1 new" in stage.run("--timeout=1")
+
+    def test_680_061_a_signal_ends_rsync_too(self, stage):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            stage.base(f"rsync://127.0.0.1:{server.getsockname()[1]}/repo")
+            process = stage.start()
+            client, _ = server.accept()
+            process.terminate()
+            assert process.wait(10) == INTERRUPTED
+            assert "interrupted; what was downloaded stays" in process.stderr.read()
+            client.settimeout(5)
+            while client.recv(4096):  # rsync is gone, too
+                pass
+            client.close()
 
     def test_680_051_refusing_connections(self, stage, remote):
         with Mirror(remote()) as good:
