@@ -15,6 +15,7 @@
 #include "helpers/reposync/reposync.h"
 #include "helpers/task/interrupt.h"
 #include "lib/config.h"
+#include "lib/release.h"
 
 #define NAME            "retrace-server-reposync"
 #define DEFAULT_TIMEOUT 30
@@ -76,7 +77,7 @@ static bool parse(arguments_t *arguments, reposync_t *sync, int argc, char *argv
         }
     }
     for (arguments->first = optind; optind < argc; optind++) {
-        if (!reposync_release_is_name(argv[optind])) {
+        if (!retrace_release_is_name(argv[optind])) {
             return false;
         }
     }

@@ -14,22 +14,12 @@
 #include "helpers/reposync/repository.h"
 #include "lib/clock.h"
 #include "lib/fs.h"
+#include "lib/release.h"
 #include "lib/repo_config.h"
 
-#define SUFFIX      ".repo"
-#define NAME_LENGTH 100 /* characters of a release's name */
+#define SUFFIX ".repo"
 
 /* --- Names --------------------------------------------------------------------------------- */
-
-bool reposync_release_is_name(const char *name)
-{
-    static const char allowed[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
-    const char *dash = strchr(name, '-');
-
-    return name[0] != '.' && name[0] != '-' && strlen(name) <= NAME_LENGTH
-        && strspn(name, allowed) == strlen(name) && dash != NULL && strchr(dash + 1, '-') != NULL;
-}
 
 typedef struct listing_t {
     reposync_t *sync;
@@ -49,7 +39,7 @@ static bool take_file(void *baton, const char *file)
         return true;
     }
     name = apr_pstrmemdup(listing->pool, file, length - strlen(SUFFIX));
-    if (reposync_release_is_name(name)) {
+    if (retrace_release_is_name(name)) {
         APR_ARRAY_PUSH(listing->names, const char *) = name;
     }
     else {

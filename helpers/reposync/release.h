@@ -11,9 +11,6 @@
 #include "helpers/reposync/reposync.h"
 #include "lib/error.h"
 
-/** Is this the name of a release's directory, `<distribution>-<version>-<architecture>`? */
-bool reposync_release_is_name(const char *name);
-
 /**
  * The releases of RepoConfigDir, by their names.
  * @param pnames  of const char *, in p; files with other names are told and left out
