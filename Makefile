@@ -64,7 +64,7 @@ obj = $(patsubst %.c,$(B)/%.o,$(1))
 
 LIB_LIBS    := -lcrypto $(APR_LIBS)
 WORKER_LIBS := -lseccomp -ljansson
-RESOLVE_LIBS := -larchive -lrpm -lrpmio -lsqlite3 -lcurl
+RESOLVE_LIBS := -larchive -lexpat -lrpm -lrpmio -lsqlite3 -lcurl
 INGEST_LIBS := -larchive -llzma -lz -lzstd -llz4 -lseccomp
 DISPATCH_LIBS := $(APU_LIBS) -ljansson
 TASK_LIBS   := -lcurl -ljansson -larchive

@@ -23,7 +23,7 @@
 #include "worker/resolve/repo_publish.h"
 
 #define NAME         "retrace-server-index"
-#define EXIT_REFUSED 1 /* some package is not used */
+#define EXIT_REFUSED 1 /* some package, or the metadata, are not used */
 #define EXIT_USAGE   100
 #define EXIT_SYSTEM  111
 #define NICE         10 /* of --quiet: tasks come first */
@@ -66,18 +66,25 @@ static int complain(const options_t *options, const char *format, ...)
 static int show_refused(const options_t *options, const worker_repo_t *repo, apr_pool_t *p)
 {
     apr_array_header_t *refused = NULL;
+    const char *metadata = "";
+    const char *complaint = "";
+    bool is_shown = !options->quiet && options->releases == NULL;
     retrace_error_t err;
     int i;
 
-    if (worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) != APR_SUCCESS) {
+    if (worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) != APR_SUCCESS
+        || worker_index_metadata(&metadata, &complaint, repo->index, &err, p) != APR_SUCCESS) {
         return complain(options, "%s", err.text);
     }
-    for (i = 0; !options->quiet && options->releases == NULL && i < refused->nelts; i++) {
+    for (i = 0; is_shown && i < refused->nelts; i++) {
         const worker_index_entry_t *entry = &APR_ARRAY_IDX(refused, i, worker_index_entry_t);
 
         printf("%s/%s: %s\n", repo->name, entry->file, entry->refusal);
     }
-    return refused->nelts > 0 ? EXIT_REFUSED : EXIT_SUCCESS;
+    if (is_shown && complaint[0] != '\0') {
+        printf("%s: %s\n", repo->name, complaint);
+    }
+    return refused->nelts > 0 || complaint[0] != '\0' ? EXIT_REFUSED : EXIT_SUCCESS;
 }
 
 /* Counts of one release; or why it cannot be used, when repo is NULL. */

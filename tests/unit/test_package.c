@@ -105,11 +105,50 @@ static void a_build_id_has_a_greatest_length(void **state)
     assert_false(worker_package_file(&file, LINKS, name, "../../../bin/bash", ws->pool));
 }
 
+static void a_path_of_a_list_is_known_without_its_target(void **state)
+{
+    static const struct {
+        const char *path;
+        int kind; /* -1: none */
+        const char *key;
+    } paths[] = {
+        { "/usr/lib/.build-id/ab/cdef", WORKER_FILE_EXECUTABLE, "abcdef" },
+        { "/usr/lib/debug/.build-id/ab/cdef.debug", WORKER_FILE_DEBUGINFO, "abcdef" },
+        { "/usr/lib/debug/.dwz/bash-5.1-2.fc36.x86_64", WORKER_FILE_DWZ, "bash-5.1-2.fc36.x86_64" },
+        { "/usr/lib/debug/.build-id/ab/cdef", -1, NULL },
+        { "/usr/lib/debug/.build-id/ab/cdef.1.debug", -1, NULL },
+        { "/usr/lib/.build-id/ab", -1, NULL },
+        { "/usr/lib/.build-id/ab/", -1, NULL },
+        { "/usr/lib/.build-id/AB/cdef", -1, NULL },
+        { "/usr/lib/.build-id/ab/../cdef", -1, NULL },
+        { "/usr/lib/.build-id/ab/cd/ef", -1, NULL },
+        { "/usr/lib/debug/.dwz/", -1, NULL },
+        { "/usr/lib/debug/.dwz/a/b", -1, NULL },
+        { "/usr/lib/libc.so.6", -1, NULL },
+        { "", -1, NULL },
+    };
+    const workspace_t *ws = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+        worker_file_kind_t kind = WORKER_FILE_EXECUTABLE;
+        const char *key = NULL;
+        bool is_listed = worker_package_may_be_listed(paths[i].path)
+            && worker_package_listed(&kind, &key, paths[i].path, ws->pool);
+
+        assert_int_equal(is_listed, paths[i].kind >= 0);
+        if (is_listed) {
+            assert_int_equal((int)kind, paths[i].kind);
+            assert_string_equal(key, paths[i].key);
+        }
+    }
+}
+
 /* --- The choice ---------------------------------------------------------------------------- */
 
 typedef struct offer_t {
     const char *file;
-    int covers;
+    int rank;
     const char *evr[3];
 } offer_t;
 
@@ -124,7 +163,7 @@ static void expect_order(void **state, const offer_t *offers, int count, const c
     for (i = 0; i < count; i++) {
         APR_ARRAY_PUSH(candidates, worker_candidate_t) =
             (worker_candidate_t){ .file = offers[i].file,
-                                  .covers = offers[i].covers,
+                                  .rank = offers[i].rank,
                                   .epoch = offers[i].evr[0],
                                   .version = offers[i].evr[1],
                                   .release = offers[i].evr[2] };
@@ -136,9 +175,9 @@ static void expect_order(void **state, const offer_t *offers, int count, const c
     assert_string_equal(order, expected);
 }
 
-static void who_covers_more_comes_first_although_older(void **state)
+static void who_was_chosen_comes_first_although_older(void **state)
 {
-    const offer_t offers[] = { { "a", 1, { "", "2.0", "1" } }, { "b", 3, { "", "1.0", "1" } } };
+    const offer_t offers[] = { { "a", 3, { "", "2.0", "1" } }, { "b", 1, { "", "1.0", "1" } } };
 
     expect_order(state, offers, 2, "ba");
 }
@@ -176,7 +215,8 @@ int main(void)
         TEST(a_dwz_file_is_known_by_its_name_or_by_a_link),
         TEST(everything_else_is_passed_over),
         TEST(a_build_id_has_a_greatest_length),
-        TEST(who_covers_more_comes_first_although_older),
+        TEST(a_path_of_a_list_is_known_without_its_target),
+        TEST(who_was_chosen_comes_first_although_older),
         TEST(of_equals_the_newer_comes_first),
         TEST(of_the_same_version_the_name_decides),
     };

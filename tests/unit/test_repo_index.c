@@ -29,8 +29,9 @@ static void put(workspace_t *ws, worker_index_t *index, const char *file, const 
                 const char *build_id)
 {
     worker_package_t package = {
-        "tiny",   "1",      version,
-        "2.fc36", "x86_64", apr_array_make(ws->pool, 1, sizeof(worker_package_file_t))
+        "tiny",    "1",      version,
+        "2.fc36",  "x86_64", apr_array_make(ws->pool, 1, sizeof(worker_package_file_t)),
+        "tiny-src"
     };
     const worker_index_entry_t entry = { file, 100, 200, NULL };
 
@@ -68,6 +69,10 @@ static void a_file_is_found_by_its_build_id_and_kind(void **state)
     assert_string_equal(found->epoch, "1");
     assert_string_equal(found->version, "1.0");
     assert_string_equal(found->release, "2.fc36");
+    assert_string_equal(found->name, "tiny");
+    assert_string_equal(found->arch, "x86_64");
+    assert_string_equal(found->source, "tiny-src");
+    assert_null(found->remote);
     assert_int_equal(found->size, 100);
     assert_int_equal(found->mtime_us, 200);
     assert_int_equal(find(ws, index, WORKER_FILE_DEBUGINFO, SAMPLE_ID)->nelts, 0);

@@ -84,6 +84,41 @@ bool worker_package_file(worker_package_file_t *pfile, const char *directory, co
     return true;
 }
 
+bool worker_package_may_be_listed(const char *path)
+{
+    return is_below(path, "/usr/lib/") && strstr(path, "/.") != NULL;
+}
+
+bool worker_package_listed(worker_file_kind_t *pkind, const char **pkey, const char *path,
+                           apr_pool_t *p)
+{
+    const char *name = worker_path_name(path);
+    const char *directory = apr_pstrmemdup(p, path, (size_t)(name - path));
+    const char *key = NULL;
+    worker_file_kind_t kind = WORKER_FILE_EXECUTABLE;
+
+    if (!worker_path_is_plain(path)) {
+        return false;
+    }
+    if (strcmp(directory, DWZ_FILES) == 0) {
+        kind = WORKER_FILE_DWZ;
+        key = apr_pstrdup(p, name);
+    }
+    else if (is_below(directory, DEBUG_LINKS)) {
+        kind = WORKER_FILE_DEBUGINFO;
+        key = build_id_of(DEBUG_LINKS, directory, name, DEBUG_SUFFIX, p);
+    }
+    else if (is_below(directory, LINKS)) {
+        key = build_id_of(LINKS, directory, name, "", p);
+    }
+    if (key == NULL) {
+        return false;
+    }
+    *pkind = kind;
+    *pkey = key;
+    return true;
+}
+
 /* Newer ones first. */
 static int compare_versions(const worker_candidate_t *a, const worker_candidate_t *b)
 {
@@ -100,7 +135,7 @@ static int compare(const void *first, const void *second)
 {
     const worker_candidate_t *a = first;
     const worker_candidate_t *b = second;
-    int order = (b->covers > a->covers) - (b->covers < a->covers);
+    int order = (a->rank > b->rank) - (a->rank < b->rank);
 
     if (order == 0) {
         order = compare_versions(a, b);

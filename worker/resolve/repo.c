@@ -13,11 +13,14 @@
 
 #include "lib/fs.h"
 #include "worker/resolve/repo_publish.h"
+#include "worker/resolve/repo_metadata.h"
 
 #define INDEX_DIR "index"
 #define PACKAGES  "Packages"
 #define BATCH     1000 /* packages between two commits */
 #define SUFFIX    ".rpm"
+
+#define DIRECTORIES_MAX 5000 /* of one release */
 
 /* --- Which releases ------------------------------------------------------------------------ */
 
@@ -132,23 +135,54 @@ static const char *stamp_of(const worker_repo_t *repo, const char *path, apr_poo
     return apr_psprintf(p, "%s %" APR_INT64_T_FMT "\n", path, (apr_int64_t)microseconds(&info));
 }
 
+static bool is_listed(const apr_array_header_t *names, const char *name)
+{
+    int i;
+
+    for (i = 0; i < names->nelts; i++) {
+        if (strcmp(APR_ARRAY_IDX(names, i, const char *), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Those in which packages that are fetched get their place. */
+static apr_status_t add_named_directories(apr_array_header_t *directories,
+                                          const worker_repo_t *repo, retrace_error_t *err,
+                                          apr_pool_t *p)
+{
+    apr_array_header_t *named = NULL;
+    apr_status_t rv = worker_index_directories(&named, repo->index, err, p);
+    int i;
+
+    for (i = 0; rv == APR_SUCCESS && i < named->nelts && directories->nelts < DIRECTORIES_MAX;
+         i++) {
+        const char *name = APR_ARRAY_IDX(named, i, const char *);
+
+        if (!is_listed(directories, name)) {
+            APR_ARRAY_PUSH(directories, const char *) = name;
+        }
+    }
+    return rv;
+}
+
 /* Directories that may hold packages: the stamp has their times. */
-static apr_array_header_t *directories_of(const worker_repo_t *repo, apr_pool_t *p)
+static apr_status_t list_directories(apr_array_header_t **pdirectories, const worker_repo_t *repo,
+                                     retrace_error_t *err, apr_pool_t *p)
 {
     scan_t scan = { repo, "", apr_array_make(p, 8, sizeof(const char *)),
                     apr_array_make(p, 8, sizeof(const char *)), p };
     apr_array_header_t *directories = apr_array_make(p, 8, sizeof(const char *));
-    int i;
 
     APR_ARRAY_PUSH(directories, const char *) = ".";
     if (scan_directory(&scan, PACKAGES)) {
         APR_ARRAY_PUSH(directories, const char *) = PACKAGES;
     }
     qsort(scan.children->elts, (size_t)scan.children->nelts, sizeof(const char *), compare_names);
-    for (i = 0; i < scan.children->nelts; i++) {
-        APR_ARRAY_PUSH(directories, const char *) = APR_ARRAY_IDX(scan.children, i, const char *);
-    }
-    return directories;
+    apr_array_cat(directories, scan.children);
+    *pdirectories = directories;
+    return add_named_directories(directories, repo, err, p);
 }
 
 static const char *trust_line(const worker_repo_t *repo, apr_pool_t *p)
@@ -156,15 +190,20 @@ static const char *trust_line(const worker_repo_t *repo, apr_pool_t *p)
     return apr_pstrcat(p, worker_rpm_trust(repo->rpm, p), "\n", NULL);
 }
 
-static const char *make_stamp(const worker_repo_t *repo, const apr_array_header_t *directories,
-                              apr_pool_t *p)
+/* Made before the metadata are read: what changes meanwhile is seen the next time. */
+static const char *begin_stamp(const worker_repo_t *repo, apr_pool_t *p)
+{
+    return apr_pstrcat(p, trust_line(repo, p), stamp_of(repo, "repodata", p),
+                       stamp_of(repo, "repodata/repomd.xml", p), NULL);
+}
+
+static const char *end_stamp(const char *begin, const worker_repo_t *repo,
+                             const apr_array_header_t *directories, apr_pool_t *p)
 {
     apr_array_header_t *parts = apr_array_make(p, 8, sizeof(const char *));
     int i;
 
-    APR_ARRAY_PUSH(parts, const char *) = trust_line(repo, p);
-    APR_ARRAY_PUSH(parts, const char *) = stamp_of(repo, "repodata", p);
-    APR_ARRAY_PUSH(parts, const char *) = stamp_of(repo, "repodata/repomd.xml", p);
+    APR_ARRAY_PUSH(parts, const char *) = begin;
     for (i = 0; i < directories->nelts; i++) {
         APR_ARRAY_PUSH(parts, const char *) =
             stamp_of(repo, APR_ARRAY_IDX(directories, i, const char *), p);
@@ -267,34 +306,62 @@ static apr_status_t drop_old_trust(const worker_repo_t *repo, const char *stamp,
                                                      : worker_index_clear(repo->index, err);
 }
 
-static apr_status_t update(const worker_repo_t *repo, const apr_array_header_t *directories,
-                           const char *old_stamp, retrace_error_t *err, apr_pool_t *p)
+/* @param pstamp  for the commit */
+static apr_status_t update(const char **pstamp, const worker_repo_t *repo, const char *old_stamp,
+                           retrace_error_t *err, apr_pool_t *p)
 {
+    const char *begin = begin_stamp(repo, p);
+    apr_array_header_t *directories = NULL;
     apr_hash_t *entries = NULL;
-    apr_status_t rv = drop_old_trust(repo, old_stamp, err, p);
+    apr_status_t rv = worker_repo_read_metadata(repo, err, p);
 
+    if (rv == APR_SUCCESS) {
+        rv = list_directories(&directories, repo, err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        rv = drop_old_trust(repo, old_stamp, err, p);
+    }
     if (rv == APR_SUCCESS) {
         rv = worker_index_list(&entries, repo->index, err, p);
     }
-    return rv == APR_SUCCESS ? fill(repo, packages_of(repo, directories, p), entries, err, p) : rv;
+    if (rv == APR_SUCCESS) {
+        *pstamp = end_stamp(begin, repo, directories, p);
+        rv = fill(repo, packages_of(repo, directories, p), entries, err, p);
+    }
+    return rv;
+}
+
+static apr_status_t is_up_to_date(bool *pis, const char **pold, const worker_repo_t *repo,
+                                  retrace_error_t *err, apr_pool_t *p)
+{
+    apr_array_header_t *directories = NULL;
+    apr_status_t rv = worker_index_stamp(pold, repo->index, err, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = list_directories(&directories, repo, err, p);
+    }
+    if (rv == APR_SUCCESS) {
+        *pis = strcmp(*pold, end_stamp(begin_stamp(repo, p), repo, directories, p)) == 0;
+    }
+    return rv;
 }
 
 static apr_status_t refresh(const worker_repo_t *repo, bool force, retrace_error_t *err,
                             apr_pool_t *p)
 {
-    const apr_array_header_t *directories = directories_of(repo, p);
-    const char *stamp = make_stamp(repo, directories, p);
+    const char *stamp = "";
     const char *old = "";
-    apr_status_t rv = worker_index_stamp(&old, repo->index, err, p);
+    bool is_good = false;
+    apr_status_t rv = is_up_to_date(&is_good, &old, repo, err, p);
 
-    if (rv != APR_SUCCESS || (!force && strcmp(stamp, old) == 0)) {
+    if (rv != APR_SUCCESS || (!force && is_good)) {
         return rv;
     }
     rv = worker_index_begin(repo->index, err);
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = update(repo, directories, old, err, p);
+    rv = update(&stamp, repo, old, err, p);
     if (rv == APR_SUCCESS) {
         rv = worker_index_commit(repo->index, stamp, err);
     }

@@ -4,121 +4,34 @@
 
 #include <apr_strings.h>
 #include <errno.h>
-#include <sqlite3.h>
 #include <string.h>
 #include <unistd.h>
 
-#define VERSION 1
+#include "worker/resolve/repo_index_private.h"
+
+#define VERSION 2
 #define BUSY_MS 60000 /* a commit of another worker takes a few of them */
 
-struct worker_index_t {
-    sqlite3 *handle;
-    const char *path;
-};
-
-/* `key` is a build-id, or the name of a dwz file: of those the header tells no build-id. */
+/* `key` is a build-id, or the name of a dwz file: of those the header tells no build-id. `package` and
+ * `file` are packages on disk, `remote` and `remote_file` what the metadata name, `directory` where
+ * those would lie: repo_index_remote.c. */
 static const char schema[] =
-    "PRAGMA user_version = 1;"
-    "CREATE TABLE meta (stamp TEXT NOT NULL);"
+    "PRAGMA user_version = 2;"
+    "CREATE TABLE meta (stamp TEXT NOT NULL, metadata TEXT NOT NULL, complaint TEXT NOT NULL);"
     "CREATE TABLE package (id INTEGER PRIMARY KEY, file TEXT NOT NULL UNIQUE, size INTEGER NOT "
     "NULL,"
     " mtime_us INTEGER NOT NULL, refusal TEXT, name TEXT, epoch TEXT, version TEXT, release TEXT,"
-    " arch TEXT);"
+    " arch TEXT, source TEXT);"
     "CREATE TABLE file (key TEXT NOT NULL, kind INTEGER NOT NULL, package INTEGER NOT NULL,"
     " path TEXT NOT NULL, PRIMARY KEY (key, kind, package, path)) WITHOUT ROWID;"
     "CREATE INDEX file_package ON file (package);"
-    "INSERT INTO meta VALUES ('');";
-
-static apr_status_t fail(const worker_index_t *index, retrace_error_t *err)
-{
-    return retrace_fail(err, APR_EGENERAL, "%s: %s", index->path, sqlite3_errmsg(index->handle));
-}
-
-static apr_status_t run(worker_index_t *index, const char *statements, retrace_error_t *err)
-{
-    return sqlite3_exec(index->handle, statements, NULL, NULL, NULL) == SQLITE_OK
-        ? APR_SUCCESS
-        : fail(index, err);
-}
-
-/* --- Statements ---------------------------------------------------------------------------- */
-
-typedef struct value_t {
-    const char *text; /* NULL: the number counts, unless it is null */
-    int64_t number;
-    bool is_null;
-} value_t;
-
-static value_t text_of(const char *text)
-{
-    return (value_t){ .text = text, .is_null = text == NULL };
-}
-
-static value_t number_of(int64_t number)
-{
-    return (value_t){ .number = number };
-}
-
-static int bind_value(sqlite3_stmt *statement, int at, const value_t *value)
-{
-    if (value->is_null) {
-        return sqlite3_bind_null(statement, at);
-    }
-    return value->text != NULL ? sqlite3_bind_text(statement, at, value->text, -1, SQLITE_STATIC)
-                               : sqlite3_bind_int64(statement, at, value->number);
-}
-
-static apr_status_t prepare(sqlite3_stmt **pstatement, worker_index_t *index, const char *text,
-                            const value_t *values, int count, retrace_error_t *err)
-{
-    sqlite3_stmt *statement = NULL;
-    int rc = sqlite3_prepare_v2(index->handle, text, -1, &statement, NULL);
-    int i;
-
-    for (i = 0; rc == SQLITE_OK && i < count; i++) {
-        rc = bind_value(statement, i + 1, &values[i]);
-    }
-    if (rc != SQLITE_OK) {
-        apr_status_t rv = fail(index, err);
-
-        (void)sqlite3_finalize(statement);
-        return rv;
-    }
-    *pstatement = statement;
-    return APR_SUCCESS;
-}
-
-static apr_status_t finish(worker_index_t *index, sqlite3_stmt *statement, int rc,
-                           retrace_error_t *err)
-{
-    apr_status_t rv = rc == SQLITE_DONE ? APR_SUCCESS : fail(index, err);
-
-    (void)sqlite3_finalize(statement);
-    return rv;
-}
-
-static apr_status_t change(worker_index_t *index, const char *text, const value_t *values,
-                           int count, retrace_error_t *err)
-{
-    sqlite3_stmt *statement = NULL;
-    apr_status_t rv = prepare(&statement, index, text, values, count, err);
-
-    return rv == APR_SUCCESS ? finish(index, statement, sqlite3_step(statement), err) : rv;
-}
-
-static const char *column(sqlite3_stmt *statement, int at, apr_pool_t *p)
-{
-    const char *text = (const char *)sqlite3_column_text(statement, at);
-
-    return text != NULL ? apr_pstrdup(p, text) : NULL;
-}
-
-static const char *column_or_empty(sqlite3_stmt *statement, int at, apr_pool_t *p)
-{
-    const char *text = column(statement, at, p);
-
-    return text != NULL ? text : "";
-}
+    "CREATE TABLE remote (id INTEGER PRIMARY KEY, location TEXT NOT NULL, size INTEGER NOT NULL,"
+    " type TEXT NOT NULL, checksum TEXT NOT NULL, name TEXT NOT NULL, epoch TEXT NOT NULL,"
+    " version TEXT NOT NULL, release TEXT NOT NULL, arch TEXT NOT NULL, source TEXT NOT NULL);"
+    "CREATE TABLE remote_file (key BLOB NOT NULL, kind INTEGER NOT NULL, package INTEGER NOT NULL,"
+    " PRIMARY KEY (key, kind, package)) WITHOUT ROWID;"
+    "CREATE TABLE directory (path TEXT PRIMARY KEY) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES ('', '', '');";
 
 /* --- Opening ------------------------------------------------------------------------------- */
 
@@ -136,7 +49,8 @@ static int version_of(worker_index_t *index)
     sqlite3_stmt *statement = NULL;
     int version = -1;
 
-    if (prepare(&statement, index, "PRAGMA user_version", NULL, 0, NULL) == APR_SUCCESS) {
+    if (worker_index_prepare(&statement, index, "PRAGMA user_version", NULL, 0, NULL)
+        == APR_SUCCESS) {
         if (sqlite3_step(statement) == SQLITE_ROW) {
             version = sqlite3_column_int(statement, 0);
         }
@@ -150,9 +64,9 @@ static apr_status_t make_schema(worker_index_t *index, retrace_error_t *err)
     apr_status_t rv = worker_index_begin(index, err);
 
     if (rv == APR_SUCCESS) {
-        rv = run(index, schema, err);
+        rv = worker_index_run(index, schema, err);
     }
-    return rv == APR_SUCCESS ? run(index, "COMMIT", err) : rv;
+    return rv == APR_SUCCESS ? worker_index_run(index, "COMMIT", err) : rv;
 }
 
 static apr_status_t open_file(worker_index_t *index, retrace_error_t *err)
@@ -164,7 +78,7 @@ static apr_status_t open_file(worker_index_t *index, retrace_error_t *err)
     if (sqlite3_open_v2(index->path, &index->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
                         NULL)
         != SQLITE_OK) {
-        return fail(index, err);
+        return worker_index_fail(index, err);
     }
     (void)sqlite3_busy_timeout(index->handle, BUSY_MS);
     switch (version_of(index)) {
@@ -207,16 +121,17 @@ apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retr
                                 apr_pool_t *p)
 {
     sqlite3_stmt *statement = NULL;
-    apr_status_t rv = prepare(&statement, index, "SELECT stamp FROM meta", NULL, 0, err);
+    apr_status_t rv =
+        worker_index_prepare(&statement, index, "SELECT stamp FROM meta", NULL, 0, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
     }
     if (sqlite3_step(statement) == SQLITE_ROW) {
-        *pstamp = column_or_empty(statement, 0, p);
+        *pstamp = worker_index_text(statement, 0, p);
     }
     else {
-        rv = fail(index, err);
+        rv = worker_index_fail(index, err);
     }
     (void)sqlite3_finalize(statement);
     return rv;
@@ -226,36 +141,37 @@ apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retr
 
 apr_status_t worker_index_begin(worker_index_t *index, retrace_error_t *err)
 {
-    return run(index, "BEGIN IMMEDIATE", err);
+    return worker_index_run(index, "BEGIN IMMEDIATE", err);
 }
 
 apr_status_t worker_index_commit(worker_index_t *index, const char *stamp, retrace_error_t *err)
 {
-    const value_t values[] = { text_of(stamp) };
-    apr_status_t rv = change(index, "UPDATE meta SET stamp = ?1", values, 1, err);
+    const worker_index_value_t values[] = { worker_index_text_value(stamp) };
+    apr_status_t rv = worker_index_change(index, "UPDATE meta SET stamp = ?1", values, 1, err);
 
-    return rv == APR_SUCCESS ? run(index, "COMMIT", err) : rv;
+    return rv == APR_SUCCESS ? worker_index_run(index, "COMMIT", err) : rv;
 }
 
 void worker_index_rollback(worker_index_t *index)
 {
-    (void)run(index, "ROLLBACK", NULL);
+    (void)worker_index_run(index, "ROLLBACK", NULL);
 }
 
 apr_status_t worker_index_remove(worker_index_t *index, const char *file, retrace_error_t *err)
 {
-    const value_t values[] = { text_of(file) };
-    apr_status_t rv =
-        change(index, "DELETE FROM file WHERE package = (SELECT id FROM package WHERE file = ?1)",
-               values, 1, err);
+    const worker_index_value_t values[] = { worker_index_text_value(file) };
+    apr_status_t rv = worker_index_change(
+        index, "DELETE FROM file WHERE package = (SELECT id FROM package WHERE file = ?1)", values,
+        1, err);
 
-    return rv == APR_SUCCESS ? change(index, "DELETE FROM package WHERE file = ?1", values, 1, err)
-                             : rv;
+    return rv == APR_SUCCESS
+        ? worker_index_change(index, "DELETE FROM package WHERE file = ?1", values, 1, err)
+        : rv;
 }
 
 apr_status_t worker_index_clear(worker_index_t *index, retrace_error_t *err)
 {
-    return run(index, "DELETE FROM file; DELETE FROM package", err);
+    return worker_index_run(index, "DELETE FROM file; DELETE FROM package", err);
 }
 
 static apr_status_t put_files(worker_index_t *index, const worker_package_t *package,
@@ -268,10 +184,13 @@ static apr_status_t put_files(worker_index_t *index, const worker_package_t *pac
     for (i = 0; i < package->files->nelts && rv == APR_SUCCESS; i++) {
         const worker_package_file_t *file =
             &APR_ARRAY_IDX(package->files, i, worker_package_file_t);
-        const value_t values[] = { text_of(file->key), number_of((int64_t)file->kind),
-                                   number_of(id), text_of(file->path) };
+        const worker_index_value_t values[] = { worker_index_text_value(file->key),
+                                                worker_index_number_value((int64_t)file->kind),
+                                                worker_index_number_value(id),
+                                                worker_index_text_value(file->path) };
 
-        rv = change(index, "INSERT OR IGNORE INTO file VALUES (?1, ?2, ?3, ?4)", values, 4, err);
+        rv = worker_index_change(index, "INSERT OR IGNORE INTO file VALUES (?1, ?2, ?3, ?4)",
+                                 values, 4, err);
     }
     return rv;
 }
@@ -279,24 +198,26 @@ static apr_status_t put_files(worker_index_t *index, const worker_package_t *pac
 apr_status_t worker_index_put(worker_index_t *index, const worker_index_entry_t *entry,
                               const worker_package_t *package, retrace_error_t *err)
 {
-    const value_t values[] = {
-        text_of(entry->file),
-        number_of(entry->size),
-        number_of(entry->mtime_us),
-        text_of(entry->refusal),
-        text_of(package != NULL ? package->name : NULL),
-        text_of(package != NULL ? package->epoch : NULL),
-        text_of(package != NULL ? package->version : NULL),
-        text_of(package != NULL ? package->release : NULL),
-        text_of(package != NULL ? package->arch : NULL),
+    const worker_index_value_t values[] = {
+        worker_index_text_value(entry->file),
+        worker_index_number_value(entry->size),
+        worker_index_number_value(entry->mtime_us),
+        worker_index_text_value(entry->refusal),
+        worker_index_text_value(package != NULL ? package->name : NULL),
+        worker_index_text_value(package != NULL ? package->epoch : NULL),
+        worker_index_text_value(package != NULL ? package->version : NULL),
+        worker_index_text_value(package != NULL ? package->release : NULL),
+        worker_index_text_value(package != NULL ? package->arch : NULL),
+        worker_index_text_value(package != NULL ? package->source : NULL),
     };
     apr_status_t rv = worker_index_remove(index, entry->file, err);
 
     if (rv == APR_SUCCESS) {
-        rv = change(index,
-                    "INSERT INTO package (file, size, mtime_us, refusal, name, epoch, version, "
-                    "release, arch) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
-                    values, (int)(sizeof(values) / sizeof(values[0])), err);
+        rv = worker_index_change(
+            index,
+            "INSERT INTO package (file, size, mtime_us, refusal, name, epoch, version, "
+            "release, arch, source) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            values, (int)(sizeof(values) / sizeof(values[0])), err);
     }
     return rv == APR_SUCCESS && package != NULL ? put_files(index, package, err) : rv;
 }
@@ -306,13 +227,13 @@ apr_status_t worker_index_put(worker_index_t *index, const worker_index_entry_t 
 #define ENTRY "SELECT file, size, mtime_us, refusal FROM package "
 
 static apr_status_t select_entries(apr_array_header_t **pentries, worker_index_t *index,
-                                   const char *text, const value_t *values, int count,
+                                   const char *text, const worker_index_value_t *values, int count,
                                    retrace_error_t *err, apr_pool_t *p)
 {
     apr_array_header_t *entries = apr_array_make(p, 16, sizeof(worker_index_entry_t));
     sqlite3_stmt *statement = NULL;
     int rc;
-    apr_status_t rv = prepare(&statement, index, text, values, count, err);
+    apr_status_t rv = worker_index_prepare(&statement, index, text, values, count, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -320,12 +241,14 @@ static apr_status_t select_entries(apr_array_header_t **pentries, worker_index_t
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         worker_index_entry_t *entry = apr_array_push(entries);
 
-        entry->file = column_or_empty(statement, 0, p);
+        entry->file = worker_index_text(statement, 0, p);
         entry->size = sqlite3_column_int64(statement, 1);
         entry->mtime_us = sqlite3_column_int64(statement, 2);
-        entry->refusal = column(statement, 3, p);
+        entry->refusal = sqlite3_column_type(statement, 3) != SQLITE_NULL
+            ? worker_index_text(statement, 3, p)
+            : NULL;
     }
-    rv = finish(index, statement, rc, err);
+    rv = worker_index_finish(index, statement, rc, err);
     if (rv == APR_SUCCESS) {
         *pentries = entries;
     }
@@ -354,7 +277,7 @@ apr_status_t worker_index_list(apr_hash_t **pentries, worker_index_t *index, ret
 apr_status_t worker_index_refused(apr_array_header_t **prefused, worker_index_t *index, int max,
                                   retrace_error_t *err, apr_pool_t *p)
 {
-    const value_t values[] = { number_of(max) };
+    const worker_index_value_t values[] = { worker_index_number_value(max) };
 
     return select_entries(prefused, index, ENTRY "WHERE refusal IS NOT NULL ORDER BY file LIMIT ?1",
                           values, 1, err, p);
@@ -364,14 +287,15 @@ apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *i
                                worker_file_kind_t kind, const char *key, retrace_error_t *err,
                                apr_pool_t *p)
 {
-    const value_t values[] = { text_of(key), number_of((int64_t)kind) };
+    const worker_index_value_t values[] = { worker_index_text_value(key),
+                                            worker_index_number_value((int64_t)kind) };
     sqlite3_stmt *statement = NULL;
     int rc;
-    apr_status_t rv =
-        prepare(&statement, index,
-                "SELECT package.file, size, mtime_us, path, epoch, version, release FROM file JOIN "
-                "package ON package = id WHERE key = ?1 AND kind = ?2",
-                values, 2, err);
+    apr_status_t rv = worker_index_prepare(
+        &statement, index,
+        "SELECT package.file, size, mtime_us, path, epoch, version, release, name, arch, "
+        "source FROM file JOIN package ON package = id WHERE key = ?1 AND kind = ?2",
+        values, 2, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -379,16 +303,20 @@ apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *i
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         worker_candidate_t *candidate = apr_array_push(candidates);
 
-        candidate->file = column_or_empty(statement, 0, p);
+        candidate->file = worker_index_text(statement, 0, p);
         candidate->size = sqlite3_column_int64(statement, 1);
         candidate->mtime_us = sqlite3_column_int64(statement, 2);
-        candidate->path = column_or_empty(statement, 3, p);
-        candidate->covers = 0;
-        candidate->epoch = column_or_empty(statement, 4, p);
-        candidate->version = column_or_empty(statement, 5, p);
-        candidate->release = column_or_empty(statement, 6, p);
+        candidate->path = worker_index_text(statement, 3, p);
+        candidate->rank = 0;
+        candidate->remote = NULL;
+        candidate->epoch = worker_index_text(statement, 4, p);
+        candidate->version = worker_index_text(statement, 5, p);
+        candidate->release = worker_index_text(statement, 6, p);
+        candidate->name = worker_index_text(statement, 7, p);
+        candidate->arch = worker_index_text(statement, 8, p);
+        candidate->source = worker_index_text(statement, 9, p);
     }
-    return finish(index, statement, rc, err);
+    return worker_index_finish(index, statement, rc, err);
 }
 
 bool worker_index_has_changed(const worker_index_t *index)
@@ -402,10 +330,11 @@ apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_
     apr_array_header_t *packages = apr_array_make(p, 64, sizeof(worker_package_t));
     sqlite3_stmt *statement = NULL;
     int rc;
-    apr_status_t rv = prepare(&statement, index,
-                              "SELECT name, epoch, version, release, arch FROM package WHERE "
-                              "refusal IS NULL",
-                              NULL, 0, err);
+    apr_status_t rv =
+        worker_index_prepare(&statement, index,
+                             "SELECT name, epoch, version, release, arch FROM package WHERE "
+                             "refusal IS NULL",
+                             NULL, 0, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -413,14 +342,15 @@ apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
         worker_package_t *package = apr_array_push(packages);
 
-        package->name = column_or_empty(statement, 0, p);
-        package->epoch = column_or_empty(statement, 1, p);
-        package->version = column_or_empty(statement, 2, p);
-        package->release = column_or_empty(statement, 3, p);
-        package->arch = column_or_empty(statement, 4, p);
+        package->name = worker_index_text(statement, 0, p);
+        package->epoch = worker_index_text(statement, 1, p);
+        package->version = worker_index_text(statement, 2, p);
+        package->release = worker_index_text(statement, 3, p);
+        package->arch = worker_index_text(statement, 4, p);
         package->files = NULL;
+        package->source = NULL;
     }
-    rv = finish(index, statement, rc, err);
+    rv = worker_index_finish(index, statement, rc, err);
     if (rv == APR_SUCCESS) {
         *ppackages = packages;
     }

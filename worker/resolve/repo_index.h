@@ -11,6 +11,7 @@
 
 #include "lib/error.h"
 #include "worker/resolve/package.h"
+#include "worker/resolve/repodata.h"
 
 typedef struct worker_index_t worker_index_t;
 
@@ -56,8 +57,8 @@ apr_status_t worker_index_put(worker_index_t *index, const worker_index_entry_t 
 apr_status_t worker_index_remove(worker_index_t *index, const char *file, retrace_error_t *err);
 apr_status_t worker_index_clear(worker_index_t *index, retrace_error_t *err);
 
-/** Packages that have this file. @param candidates  worker_candidate_t are added to it, in p; what
- * they cover is not known here */
+/** Packages here that have this file. @param candidates  worker_candidate_t are added to it, in p;
+ * their rank is not known here */
 apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *index,
                                worker_file_kind_t kind, const char *key, retrace_error_t *err,
                                apr_pool_t *p);
@@ -69,5 +70,41 @@ bool worker_index_has_changed(const worker_index_t *index);
  * p */
 apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_t *index,
                                    retrace_error_t *err, apr_pool_t *p);
+
+/* --- Packages that the metadata of the repository name (repo_index_remote.c) --- */
+
+/**
+ * Which metadata are in the index, and what was wrong with those that are not.
+ * @param pmetadata   as worker_index_put_remote was told, in p; "" for none
+ * @param pcomplaint  likewise of worker_index_complain
+ */
+apr_status_t worker_index_metadata(const char **pmetadata, const char **pcomplaint,
+                                   worker_index_t *index, retrace_error_t *err, apr_pool_t *p);
+
+/** Keep one sentence for those who use the index. @param complaint  "" for none */
+apr_status_t worker_index_complain(worker_index_t *index, const char *complaint,
+                                   retrace_error_t *err);
+
+/** Let the next one who asks which metadata are in the index believe that there are none. */
+apr_status_t worker_index_forget_metadata(worker_index_t *index, retrace_error_t *err);
+
+/** @param pknown  location by checksum, in p */
+apr_status_t worker_index_known(apr_hash_t **pknown, worker_index_t *index, retrace_error_t *err,
+                                apr_pool_t *p);
+
+/** Add what is new, and remove what is gone: whatever is known and neither kept nor new.
+ * @param metadata  for the next one who asks */
+apr_status_t worker_index_put_remote(worker_index_t *index, const worker_repodata_t *data,
+                                     const char *metadata, retrace_error_t *err, apr_pool_t *p);
+
+/** Directories that packages of the metadata lie in. @param pdirectories  of const char *, in p */
+apr_status_t worker_index_directories(apr_array_header_t **pdirectories, worker_index_t *index,
+                                      retrace_error_t *err, apr_pool_t *p);
+
+/** Packages that are named, but not here. @param candidates  as for worker_index_find, with `remote`
+ * and without a path */
+apr_status_t worker_index_find_remote(apr_array_header_t *candidates, worker_index_t *index,
+                                      worker_file_kind_t kind, const char *key,
+                                      retrace_error_t *err, apr_pool_t *p);
 
 #endif

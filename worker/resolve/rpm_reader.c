@@ -239,6 +239,7 @@ static worker_package_t *take_header(Header header, apr_pool_t *p)
     package->version = string_of(header, RPMTAG_VERSION, p);
     package->release = string_of(header, RPMTAG_RELEASE, p);
     package->arch = string_of(header, RPMTAG_ARCH, p);
+    package->source = string_of(header, RPMTAG_SOURCERPM, p);
     package->files = apr_array_make(p, 4, sizeof(worker_package_file_t));
     list_files(package, header, p);
     return package;

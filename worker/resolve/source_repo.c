@@ -99,6 +99,18 @@ static void tell_refusals(const worker_search_t *search, const worker_repo_t *re
     }
 }
 
+static void tell_complaint(const worker_search_t *search, const worker_repo_t *repo, apr_pool_t *p)
+{
+    const char *metadata = "";
+    const char *complaint = "";
+
+    if (worker_index_metadata(&metadata, &complaint, repo->index, NULL, p) == APR_SUCCESS
+        && complaint[0] != '\0') {
+        worker_search_tell(search, 'W',
+                           apr_psprintf(p, "The metadata of %s: %s", repo->name, complaint));
+    }
+}
+
 static void open_one(worker_repositories_t *repositories, const retrace_config_t *config,
                      worker_search_t *search, const char *name, apr_pool_t *p)
 {
@@ -113,6 +125,7 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
                            apr_psprintf(p, "The packages of %s are not used: %s", name, err.text));
         return;
     }
+    tell_complaint(search, opened->repo, p);
     tell_refusals(search, opened->repo, p);
     match_core(opened, search, p);
     APR_ARRAY_PUSH(repositories->opened, opened_t *) = opened;
@@ -368,7 +381,7 @@ static apr_array_header_t *candidates_of(const opened_t *opened, const worker_wa
         worker_candidate_t *candidate = &APR_ARRAY_IDX(candidates, i, worker_candidate_t);
         const int *covers = apr_hash_get(opened->covers, candidate->file, APR_HASH_KEY_STRING);
 
-        candidate->covers = covers != NULL ? *covers : 0;
+        candidate->rank = covers != NULL ? -*covers : 0;
     }
     worker_candidates_sort(candidates);
     return candidates;
