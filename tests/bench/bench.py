@@ -15,6 +15,7 @@ import crash as tiny  # noqa: E402
 from extract import bench_extract  # noqa: E402
 from figures import note  # noqa: E402
 from flatness import bench_flatness  # noqa: E402
+from index import bench_index  # noqa: E402
 from rates import bench_long_poll, bench_status  # noqa: E402
 from retrace import bench_nothing, bench_retrace  # noqa: E402
 from serve.server import Server, ServerError  # noqa: E402
@@ -58,7 +59,7 @@ def run_requests(place):
 
 
 PARTS = {"uploads": run_uploads, "requests": run_requests, "waiting": bench_waiting,
-         "flatness": bench_flatness, "extract": bench_extract}
+         "flatness": bench_flatness, "extract": bench_extract, "index": bench_index}
 
 
 def run_part(name):
