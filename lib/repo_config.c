@@ -384,7 +384,9 @@ static bool is_url(const char *text)
         size_t length = strlen(schemes[i]);
 
         if (strncasecmp(text, schemes[i], length) == 0) {
-            return text[length] != '\0' && text[length] != '/';
+            size_t host = strcspn(text + length, "/?#");
+
+            return host > 0 && memchr(text + length, '@', host) == NULL;
         }
     }
     return false;

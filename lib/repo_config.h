@@ -81,7 +81,8 @@ apr_status_t retrace_repo_substitute(const char **ptext, const char *text,
 
 /**
  * Replace the variables of a URL, and check that it is one: http, https, or file with an absolute path;
- * printable, without blanks, at most RETRACE_REPO_VALUE_BYTES.
+ * printable, without blanks, at most RETRACE_REPO_VALUE_BYTES. Logs show it: a user's name has a key
+ * of its own.
  * @param purl  without a '/' at its end, in p
  * @return APR_EINVAL  it is none
  */

@@ -149,9 +149,11 @@ static void log_unknown_modules(const run_t *run)
 
 static apr_status_t prepare(run_t *run)
 {
-    const worker_errand_t errand = {
-        .release = run->facts->release, .missing = take_missing, .tell = take_line, .baton = run
-    };
+    const worker_errand_t errand = { .release = run->facts->release,
+                                     .missing = take_missing,
+                                     .tell = take_line,
+                                     .baton = run,
+                                     .packages = run->claims.packages };
     apr_status_t rv;
 
     run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);

@@ -15,7 +15,7 @@
 
 static worker_claims_t read_claims(const workspace_t *ws)
 {
-    worker_claims_t claims = { NULL, NULL, NULL };
+    worker_claims_t claims = { NULL, NULL, NULL, NULL };
 
     worker_claims_read(&claims, ws->dir, ws->pool);
     return claims;
@@ -102,6 +102,41 @@ static void what_is_no_file_says_nothing(void **state)
     assert_null(read_claims(ws).os_release);
 }
 
+static const char *packages_of(const workspace_t *ws)
+{
+    return apr_array_pstrcat(ws->pool, read_claims(ws).packages, ' ');
+}
+
+static void packages_are_words(void **state)
+{
+    workspace_t *ws = *state;
+
+    assert_string_equal(packages_of(ws), "");
+    workspace_write(ws, "packages", " a-1-1.x86_64\r\n\tb-1-1.i686,c d\001e f\303\244 g\n");
+    assert_string_equal(packages_of(ws), "a-1-1.x86_64 b-1-1.i686 c g");
+}
+
+static void packages_have_limits(void **state)
+{
+    workspace_t *ws = *state;
+    char word[WORKER_CLAIM_BYTES + 2];
+
+    memset(word, 'a', sizeof(word));
+    word[WORKER_CLAIM_BYTES] = '\0';
+    workspace_write(ws, "packages", word);
+    assert_string_equal(packages_of(ws), word);
+    word[WORKER_CLAIM_BYTES] = 'a';
+    word[WORKER_CLAIM_BYTES + 1] = '\0';
+    workspace_write(ws, "packages", word);
+    assert_string_equal(packages_of(ws), "");
+    workspace_shell(ws, "seq 1001 >packages");
+    assert_int_equal(read_claims(ws).packages->nelts, WORKER_CLAIM_PACKAGES);
+    workspace_shell(ws, "echo x >packages; truncate -s 1M packages");
+    assert_string_equal(packages_of(ws), "x");
+    workspace_shell(ws, "truncate -s 1048577 packages");
+    assert_string_equal(packages_of(ws), "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -110,6 +145,8 @@ int main(void)
         TEST(a_bare_core_says_nothing),
         TEST(first_lines_are_taken),
         TEST(the_system_in_the_root_directory_counts),
+        TEST(packages_are_words),
+        TEST(packages_have_limits),
         TEST(what_does_not_print_is_replaced),
         TEST(blanks_at_the_end_are_left_out),
         TEST(a_long_line_is_cut),

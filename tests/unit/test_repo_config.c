@@ -227,10 +227,20 @@ static void urls_are_checked(void **state)
 {
     workspace_t *ws = *state;
     const retrace_repo_variables_t variables = { "36", "x86_64" };
-    static const char *const wrong[] = { "",           "ftp://x/",    "https://",
-                                         "file://x/y", "file:///",    "/x",
-                                         "http:/x",    "https:///x",  "https://a b",
-                                         "http://a\1", "https://$x/", "file:////x" };
+    static const char *const wrong[] = { "",
+                                         "ftp://x/",
+                                         "https://",
+                                         "file://x/y",
+                                         "file:///",
+                                         "/x",
+                                         "http:/x",
+                                         "https:///x",
+                                         "https://a b",
+                                         "http://a\1",
+                                         "https://$x/",
+                                         "file:////x",
+                                         "https://me:secret@x/",
+                                         "https://?x" };
     const char *url = NULL;
     size_t i;
 
@@ -243,6 +253,8 @@ static void urls_are_checked(void **state)
         retrace_repo_url(&url, "https://x/$releasever//", &variables, &ws->err, ws->pool),
         APR_SUCCESS);
     assert_string_equal(url, "https://x/36");
+    assert_int_equal(retrace_repo_url(&url, "https://x/@y?z", &variables, &ws->err, ws->pool),
+                     APR_SUCCESS);
     assert_int_equal(retrace_repo_url(&url, "file:///srv/x", &variables, &ws->err, ws->pool),
                      APR_SUCCESS);
     assert_string_equal(url, "file:///srv/x");

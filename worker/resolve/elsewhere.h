@@ -10,6 +10,7 @@
  *   release  ID | -
  *   arch     NAME
  *   module   BUILD-ID                       (one for each of the core)
+ *   package  NAME                           (one for each that the upload names)
  *   find     KIND BUILD-ID [DWZ-NAME]   →   tell     LEVEL TEXT        (any number)
  *                                           kept     SOURCE PATH       (any number)
  *                                           found    SOURCE ORIGIN     or
@@ -31,6 +32,7 @@
 #define WORKER_ELSEWHERE_RELEASE "release"
 #define WORKER_ELSEWHERE_ARCH    "arch"
 #define WORKER_ELSEWHERE_MODULE  "module"
+#define WORKER_ELSEWHERE_PACKAGE "package"
 #define WORKER_ELSEWHERE_FIND    "find"
 #define WORKER_ELSEWHERE_TELL    "tell"
 #define WORKER_ELSEWHERE_KEPT    "kept"

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "worker/resolve/cache_hold.h"
+#include "worker/resolve/preference.h"
 #include "worker/resolve/source.h"
 #include "worker/text.h"
 
@@ -19,6 +20,7 @@ typedef struct server_t {
     FILE *answers;
     worker_core_t core;
     worker_errand_t errand;
+    apr_array_header_t *packages; /* of const char *, of the errand */
     worker_search_t search;
     apr_pool_t *pool;
 } server_t;
@@ -152,6 +154,15 @@ static apr_status_t add_module(server_t *server, const char *build_id, retrace_e
     return APR_SUCCESS;
 }
 
+static apr_status_t add_package(server_t *server, const char *name, retrace_error_t *err)
+{
+    if (server->packages->nelts >= WORKER_PREFERENCES_MAX) {
+        return retrace_fail(err, APR_EINVAL, "that is one package too many");
+    }
+    APR_ARRAY_PUSH(server->packages, const char *) = apr_pstrdup(server->pool, name);
+    return APR_SUCCESS;
+}
+
 static apr_status_t take_line(server_t *server, char *line, retrace_error_t *err)
 {
     const char *fields[WORKER_ELSEWHERE_FIELDS];
@@ -164,6 +175,9 @@ static apr_status_t take_line(server_t *server, char *line, retrace_error_t *err
     }
     if (strcmp(fields[0], WORKER_ELSEWHERE_MODULE) == 0) {
         return add_module(server, fields[1], err);
+    }
+    if (strcmp(fields[0], WORKER_ELSEWHERE_PACKAGE) == 0) {
+        return add_package(server, fields[1], err);
     }
     if (strcmp(fields[0], WORKER_ELSEWHERE_RELEASE) == 0) {
         server->errand.release = apr_pstrdup(server->pool, fields[1]);
@@ -185,6 +199,8 @@ apr_status_t worker_elsewhere_serve(FILE *questions, FILE *answers, const retrac
 
     server.core.arch = "unknown";
     server.core.modules = apr_array_make(p, 64, sizeof(worker_module_t));
+    server.packages = apr_array_make(p, 8, sizeof(const char *));
+    server.errand.packages = server.packages;
     server.errand.tell = tell;
     server.errand.baton = &server;
     /* Until the worker holds what was put into the cache for it. */

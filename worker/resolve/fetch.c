@@ -19,8 +19,11 @@
 
 enum { HTTP_OK = 200, HTTP_REDIRECTS = 300, HTTP_REFUSALS = 400, HTTP_NOT_FOUND = 404 };
 
+static const worker_fetch_access_t usual_access = { .is_unverified = false };
+
 struct worker_fetch_t {
     CURL *curl;
+    const worker_fetch_access_t *access;
     const apr_array_header_t *servers;
 };
 
@@ -81,16 +84,38 @@ apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t
 
     if (rv == APR_SUCCESS) {
         fetch->servers = servers;
+        fetch->access = &usual_access;
         *pfetch = fetch;
     }
     return rv;
 }
 
+void worker_fetch_set_access(worker_fetch_t *fetch, const worker_fetch_access_t *access)
+{
+    fetch->access = access;
+}
+
+static void set_text(CURL *curl, CURLoption option, const char *text)
+{
+    if (text != NULL) {
+        curl_easy_setopt(curl, option, text);
+    }
+}
+
 /* The environment has no say: no proxy, no .netrc. */
+static void set_access(CURL *curl, const worker_fetch_access_t *access)
+{
+    retrace_curl_guard(curl, !access->is_unverified);
+    curl_easy_setopt(curl, CURLOPT_PROXY, access->proxy != NULL ? access->proxy : "");
+    set_text(curl, CURLOPT_PROXYUSERPWD, access->proxy_user);
+    set_text(curl, CURLOPT_USERPWD, access->user);
+    set_text(curl, CURLOPT_CAINFO, access->ca_file);
+    set_text(curl, CURLOPT_SSLCERT, access->client_cert);
+    set_text(curl, CURLOPT_SSLKEY, access->client_key);
+}
+
 static void set_options(CURL *curl, transfer_t *transfer)
 {
-    retrace_curl_guard(curl, true);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
@@ -146,6 +171,7 @@ static apr_status_t get_once(const char **plocation, const worker_fetch_t *fetch
     if (time_ms <= 0) {
         return retrace_fail(err, APR_TIMEUP, "the time for it is over");
     }
+    set_access(fetch->curl, fetch->access);
     set_options(fetch->curl, &transfer);
     curl_easy_setopt(fetch->curl, CURLOPT_URL, url);
     curl_easy_setopt(fetch->curl, CURLOPT_TIMEOUT_MS, (long)time_ms);

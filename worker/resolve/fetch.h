@@ -26,6 +26,20 @@ typedef struct worker_fetch_t worker_fetch_t;
 apr_status_t worker_fetch_make(worker_fetch_t **pfetch, const apr_array_header_t *servers,
                                retrace_error_t *err, apr_pool_t *p);
 
+/** How to reach servers, where the usual way will not do. */
+typedef struct worker_fetch_access_t {
+    bool is_unverified;      /* whatever certificate */
+    const char *ca_file;     /* certificates to trust; NULL: this machine's */
+    const char *client_cert; /* NULL: none; so are all below */
+    const char *client_key;
+    const char *proxy;
+    const char *proxy_user; /* name, or "name:password" */
+    const char *user;       /* likewise */
+} worker_fetch_access_t;
+
+/** For all that is fetched from now on. @param access  must live as long as fetch */
+void worker_fetch_set_access(worker_fetch_t *fetch, const worker_fetch_access_t *access);
+
 /**
  * Get a file. It is whole when its server says so; whether it is the right one is the caller's to
  * check.

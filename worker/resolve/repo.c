@@ -371,6 +371,45 @@ static apr_status_t refresh(const worker_repo_t *repo, bool force, retrace_error
     return rv;
 }
 
+static apr_status_t add_package(const worker_repo_t *repo, const char *file, const char *stamp,
+                                retrace_error_t *err, apr_pool_t *p)
+{
+    apr_status_t rv = worker_index_begin(repo->index, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = read_package(repo, file, NULL, err, p);
+    if (rv == APR_SUCCESS) {
+        rv = worker_index_commit(repo->index, stamp, err);
+    }
+    if (rv != APR_SUCCESS) {
+        worker_index_rollback(repo->index);
+    }
+    return rv;
+}
+
+/* The stamp stays what it was: the next one who opens the repository sees that a directory has
+ * changed. */
+apr_status_t worker_repo_add_package(const worker_repo_t *repo, const char *file,
+                                     retrace_error_t *err, apr_pool_t *scratch)
+{
+    const char *stamp = "";
+    int lock = -1;
+    apr_status_t rv = retrace_fs_lock(&lock, repo->locks,
+                                      apr_pstrcat(scratch, repo->name, ".lock", NULL), true, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = worker_index_stamp(&stamp, repo->index, err, scratch);
+    if (rv == APR_SUCCESS) {
+        rv = add_package(repo, file, stamp, err, scratch);
+    }
+    (void)close(lock);
+    return rv;
+}
+
 /* --- Opening ------------------------------------------------------------------------------- */
 
 static apr_status_t close_descriptors(void *data)

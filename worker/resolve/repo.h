@@ -53,4 +53,11 @@ apr_status_t worker_repo_open_package(int *pfd, worker_index_entry_t *entry,
                                       const worker_repo_t *repo, const char *file,
                                       retrace_error_t *err);
 
+/**
+ * Take a package into the index that has just got its place.
+ * @return  the index cannot be written; a package that is not used is in it with its refusal
+ */
+apr_status_t worker_repo_add_package(const worker_repo_t *repo, const char *file,
+                                     retrace_error_t *err, apr_pool_t *scratch);
+
 #endif

@@ -107,4 +107,10 @@ apr_status_t worker_index_find_remote(apr_array_header_t *candidates, worker_ind
                                       worker_file_kind_t kind, const char *key,
                                       retrace_error_t *err, apr_pool_t *p);
 
+/** Packages of these names, here or remote: their names, versions and architectures alone.
+ * @param names  of const char * */
+apr_status_t worker_index_find_named(apr_array_header_t *candidates, worker_index_t *index,
+                                     const apr_array_header_t *names, retrace_error_t *err,
+                                     apr_pool_t *p);
+
 #endif

@@ -316,3 +316,66 @@ apr_status_t worker_index_find_remote(apr_array_header_t *candidates, worker_ind
         ? find(candidates, index, kind, key, strlen(key), err, p)
         : APR_SUCCESS;
 }
+
+/* --- By name ------------------------------------------------------------------------------- */
+
+static apr_status_t put_names(worker_index_t *index, const apr_array_header_t *names,
+                              retrace_error_t *err)
+{
+    sqlite3_stmt *statement = NULL;
+    int i;
+    apr_status_t rv = worker_index_prepare(&statement, index,
+                                           "INSERT OR IGNORE INTO asked VALUES (?1)", NULL, 0, err);
+
+    for (i = 0; i < names->nelts && rv == APR_SUCCESS; i++) {
+        const worker_index_value_t values[] = { worker_index_text_value(
+            APR_ARRAY_IDX(names, i, const char *)) };
+
+        rv = step(index, statement, values, 1, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rv;
+}
+
+/* Names have no index: it would cost each build more than one pass over the packages takes here. */
+static apr_status_t take_named(apr_array_header_t *candidates, worker_index_t *index,
+                               retrace_error_t *err, apr_pool_t *p)
+{
+    sqlite3_stmt *statement = NULL;
+    int rc;
+    apr_status_t rv = worker_index_prepare(
+        &statement, index,
+        "SELECT name, epoch, version, release, arch FROM package WHERE name IN (SELECT name FROM "
+        "asked) UNION ALL SELECT name, epoch, version, release, arch FROM remote WHERE name IN "
+        "(SELECT name FROM asked)",
+        NULL, 0, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
+        APR_ARRAY_PUSH(candidates, worker_candidate_t) =
+            (worker_candidate_t){ .name = worker_index_text(statement, 0, p),
+                                  .epoch = worker_index_text(statement, 1, p),
+                                  .version = worker_index_text(statement, 2, p),
+                                  .release = worker_index_text(statement, 3, p),
+                                  .arch = worker_index_text(statement, 4, p) };
+    }
+    return worker_index_finish(index, statement, rc, err);
+}
+
+apr_status_t worker_index_find_named(apr_array_header_t *candidates, worker_index_t *index,
+                                     const apr_array_header_t *names, retrace_error_t *err,
+                                     apr_pool_t *p)
+{
+    apr_status_t rv =
+        worker_index_run(index,
+                         "CREATE TEMP TABLE IF NOT EXISTS asked (name TEXT PRIMARY KEY);"
+                         "DELETE FROM asked",
+                         err);
+
+    if (rv == APR_SUCCESS) {
+        rv = put_names(index, names, err);
+    }
+    return rv == APR_SUCCESS ? take_named(candidates, index, err, p) : rv;
+}

@@ -7,6 +7,7 @@
 
 #include <apr_hash.h>
 #include <apr_pools.h>
+#include <apr_tables.h>
 
 #include "lib/config.h"
 #include "lib/error.h"
@@ -35,6 +36,9 @@ typedef struct worker_errand_t {
     worker_missing_fn missing;
     void (*tell)(void *baton, char level, const char *text); /* a line for the log; NULL: nobody */
     void *baton;
+    const apr_array_header_t
+        *packages; /* of const char *: those that the upload names; NULL for none.
+                                           Hints, untrusted: preference.h */
     struct worker_cache_hold_t *hold; /* takes what is found in the cache; NULL: nobody does */
 } worker_errand_t;
 

@@ -13,6 +13,7 @@
 #include "lib/clock.h"
 #include "worker/path.h"
 #include "worker/resolve/elsewhere.h"
+#include "worker/resolve/preference.h"
 #include "worker/resolve/source.h"
 
 #define NAME       "elsewhere"
@@ -116,6 +117,7 @@ static bool introduce(const worker_elsewhere_t *elsewhere, const worker_search_t
         is_told(elsewhere,
                 apr_pstrcat(p, WORKER_ELSEWHERE_RELEASE "\t", release != NULL ? release : "-",
                             "\n" WORKER_ELSEWHERE_ARCH "\t", search->core->arch, "\n", NULL));
+    const apr_array_header_t *packages = search->errand->packages;
     int i;
 
     for (i = 0; i < search->core->modules->nelts && goes_on; i++) {
@@ -126,6 +128,12 @@ static bool introduce(const worker_elsewhere_t *elsewhere, const worker_search_t
                 is_told(elsewhere,
                         apr_pstrcat(p, WORKER_ELSEWHERE_MODULE "\t", module->build_id, "\n", NULL));
         }
+    }
+    for (i = 0; packages != NULL && i < packages->nelts && i < WORKER_PREFERENCES_MAX && goes_on;
+         i++) {
+        goes_on = is_told(elsewhere,
+                          apr_pstrcat(p, WORKER_ELSEWHERE_PACKAGE "\t",
+                                      APR_ARRAY_IDX(packages, i, const char *), "\n", NULL));
     }
     return goes_on;
 }
