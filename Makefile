@@ -49,7 +49,7 @@ ALL_LDFLAGS  = $(if $(SAN),-fsanitize=address$(comma)undefined) -Wl,-z,relro,-z,
 
 LIB_SRC     := $(wildcard lib/*.c)
 LIBC_ONLY   := lib/id.c lib/privileges.c helpers/task_key.c
-WORKER_MAIN := worker/main.c worker/index_main.c worker/resolve_main.c
+WORKER_MAIN := worker/main.c worker/index_main.c worker/resolve_main.c worker/coredump2packages_main.c
 WORKER_SRC  := $(filter-out $(WORKER_MAIN),$(wildcard worker/*.c worker/resolve/*.c worker/environment/*.c))
 CACHE_SRC   := $(wildcard worker/cache/*.c)
 INGEST_SRC  := $(filter-out worker/ingest/main.c,$(wildcard worker/ingest/*.c))
@@ -78,6 +78,7 @@ PROGRAMS := $(addprefix $(B)/, \
     retrace-server-worker \
     retrace-resolve \
     retrace-server-index \
+    coredump2packages \
     retrace-server-cache \
     retrace-server-config \
     retrace-task-edit \
@@ -92,7 +93,7 @@ module: $(B)/mod_retrace.so
 helpers: $(B)/retrace-helper $(B)/retrace-dispatch $(B)/retrace-server-config $(B)/retrace-server-task \
          $(B)/retrace-server-reposync
 worker: $(B)/retrace-server-worker $(B)/retrace-resolve $(B)/retrace-server-index $(B)/retrace-server-cache \
-        $(B)/retrace-ingest
+        $(B)/coredump2packages $(B)/retrace-ingest
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -129,6 +130,7 @@ PATH_USERS   := $(addprefix $(B)/, \
     worker/main.o \
     worker/index_main.o \
     worker/resolve_main.o \
+    worker/coredump2packages_main.o \
     worker/cache/main.o \
     helpers/retrace-server-config.o \
     helpers/reposync/main.o \
@@ -167,8 +169,9 @@ $(B)/retrace-server-worker: $(B)/worker/main.o $(B)/libworker.a $(B)/libretrace.
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $^ $(WORKER_LIBS) $(LIB_LIBS)
 $(B)/retrace-resolve: $(B)/worker/resolve_main.o
 $(B)/retrace-server-index: $(B)/worker/index_main.o
-$(B)/retrace-server-index: RESOLVE_LIBS += -ljansson
-$(B)/retrace-resolve $(B)/retrace-server-index: $(B)/libworker.a $(B)/libretrace.a
+$(B)/coredump2packages: $(B)/worker/coredump2packages_main.o
+$(B)/retrace-server-index $(B)/coredump2packages: RESOLVE_LIBS += -ljansson
+$(B)/retrace-resolve $(B)/retrace-server-index $(B)/coredump2packages: $(B)/libworker.a $(B)/libretrace.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(ALL_LDFLAGS) -pie -o $@ $(filter %.o,$^) $(filter %.a,$^) $(RESOLVE_LIBS) $(LIB_LIBS)
 $(B)/retrace-server-cache: $(call obj,$(CACHE_SRC)) $(B)/libworker.a $(B)/libretrace.a
@@ -299,7 +302,7 @@ serve: ## a private server until Ctrl-C: LISTEN=addr:port DIR=place CONF=options
 
 # --- Installing --------------------------------------------------------------------------------------
 INSTALL := install
-MAN     := $(wildcard helpers/*/*.1 helpers/*.8 helpers/*/*.8 worker/*.8 worker/*/*.8 mod_retrace/*.8 conf.d/*.5)
+MAN     := $(wildcard helpers/*/*.1 helpers/*.8 helpers/*/*.8 worker/*.1 worker/*.8 worker/*/*.8 mod_retrace/*.8 conf.d/*.5)
 # LimitRequestBody of the shipped file: MaxPackedSize's default and 1 MB.
 LIMIT   := 53477376
 
@@ -331,7 +334,7 @@ endef
 
 UNITS := $(addprefix retrace-dispatch.,service path timer) $(addprefix retrace-server-reposync.,service timer)
 # What people type.
-BIN_LINKS  := retrace-server-worker retrace-server-task
+BIN_LINKS  := coredump2packages retrace-server-worker retrace-server-task
 SBIN_LINKS := retrace-server-cache retrace-server-config retrace-server-index retrace-server-reposync
 define install_link
 	$(Q)ln -sfr $(DESTDIR)$(LIBEXECDIR)/$(2) $(DESTDIR)$(PREFIX)/$(1)/$(2)

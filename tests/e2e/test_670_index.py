@@ -3,6 +3,7 @@
 HTTPS when a task needs them. What comes is believed for its checksum and its signature alone."""
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -356,3 +357,65 @@ class TestFetched:
         log, backtrace = stage.retrace(members)
         assert f"No repository knows 1 packages of the upload: no-such-1-1.{packages.ARCH}" in log
         assert_complete(log, backtrace)
+
+
+class TestCoredump2packages:
+    def run(self, stage, *arguments):
+        program = stage.env.server.build / "coredump2packages"
+        return subprocess.run(
+            ["runuser", "-u", stage.env.server.owner().pw_name, "--"] * stage.env.server.is_root
+            + [str(program), f"--config={stage.env.server.config}", *map(str, arguments)],
+            capture_output=True, text=True, check=False)
+
+    def core(self, stage):
+        file = stage.place / "coredump"
+        file.write_bytes(stage.old.members()["coredump"])
+        file.chmod(0o644)
+        return file
+
+    def test_670_030_text(self, stage):
+        """The form of the tool of the same name."""
+        result = self.run(stage, self.core(stage))
+        assert result.returncode == 0, result.stderr
+        owner, found, missed = result.stdout.split("\n\n")
+        program = f"will-crash-1.0-1.fc36.{packages.ARCH}"
+        assert owner == program
+        names = found.splitlines()
+        assert names == sorted(names) and set(names) == {stage.name(one)[:-4] for one in PACKAGES}
+        assert all(re.fullmatch(r"/\S+ [0-9a-f]{40}", line) for line in missed.splitlines())
+        assert not any(one in missed for one in stage.old.ids.values())
+        assert stage.here() == [] and stage.upstream.asked == []
+
+    def test_670_031_json(self, stage):
+        shutil.copytree(stage.origin / "Packages", stage.repository / "Packages")
+        stage.file("will-crash-plugin").unlink()
+        stage.file("will-crash-plugin-debuginfo").unlink()
+        result = self.run(stage, "--json", f"--repo={RELEASE}", self.core(stage))
+        answer = json.loads(result.stdout)
+        assert answer["package"] == f"will-crash-1.0-1.fc36.{packages.ARCH}"
+        assert answer["architecture"] == packages.ARCH
+        assert len(answer["packages"]) == len(PACKAGES)
+        modules = {module["build_id"]: module for module in answer["modules"]}
+        program, plugin = (modules[stage.old.ids[name]]["found"]
+                           for name in ("will_crash", "plugin-boom.so"))
+        assert [one["kind"] for one in program] == ["executable", "debuginfo"]
+        assert program[0] == {"kind": "executable", "package": answer["package"], "here": True,
+                              "repository": RELEASE, "path": "/usr/bin/will_crash",
+                              "file": f"Packages/w/{stage.name('will-crash')}"}
+        assert [(one["here"], one["path"]) for one in plugin] == [(False, None), (False, None)]
+        for entry in answer["missing"]:
+            assert entry["build_id"] not in stage.old.ids.values()
+
+    @pytest.mark.parametrize("arguments, code, words", [
+        ([], 100, "usage:"), (["--other", "core"], 100, "usage:"), (["a", "b"], 100, "usage:"),
+        (["/nonexistent"], 111, "open /nonexistent"), (["/etc/passwd"], 1, "coredump2packages: "),
+    ])
+    def test_670_032_wrong_usage(self, stage, arguments, code, words):
+        result = self.run(stage, *arguments)
+        assert (result.returncode, result.stdout) == (code, "") and words in result.stderr
+
+    def test_670_033_repositories(self, stage):
+        core = self.core(stage)
+        assert self.run(stage, "--release=fedora-36", core).returncode == 0
+        result = self.run(stage, "--repo=fedora-3", core)
+        assert result.returncode == 111 and "there is no repository fedora-3" in result.stderr

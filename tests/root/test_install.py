@@ -15,7 +15,8 @@ from server import make_values  # noqa: E402
 
 LAYOUTS = {"debian": ("usr/lib/apache2/modules", "etc/apache2/conf-available"),
            "fedora": ("usr/lib64/httpd/modules", "etc/httpd/conf.d")}
-PROGRAMS = {"retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-resolve",
+PROGRAMS = {"coredump2packages",
+            "retrace-dispatch", "retrace-helper", "retrace-ingest", "retrace-resolve",
             "retrace-server-cache", "retrace-server-config", "retrace-server-index",
             "retrace-server-reposync", "retrace-server-task",
             "retrace-server-worker", "retrace-task-edit"}

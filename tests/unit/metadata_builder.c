@@ -47,11 +47,11 @@ const char *metadata_primary(const workspace_t *ws, const metadata_package_t *pa
             "  <checksum type=\"sha256\" pkgid=\"YES\">%s</checksum>\n"
             "  <description>One &amp;\n\nother</description>\n"
             "  <size package=\"%d\" installed=\"9\" archive=\"9\"/>\n<location href=\"%s\"/>\n"
-            "  <format>\n    <rpm:sourcerpm>%s.src.rpm</rpm:sourcerpm>\n%s"
+            "  <format>\n    <rpm:sourcerpm>%s-%s.src.rpm</rpm:sourcerpm>\n%s"
             "    <rpm:requires>\n      <rpm:entry name=\"debuginfo(build-id)\" ver=\"99\"/>\n"
             "    </rpm:requires>\n  </format>\n</package>\n",
             text, package->name, i, or_empty(package->version), checksum_of(ws, package), 100 + i,
-            package->location, package->name, provides_of(ws, package));
+            package->location, package->name, or_empty(package->version), provides_of(ws, package));
     }
     return apr_pstrcat(ws->pool, text, "</metadata>\n", NULL);
 }

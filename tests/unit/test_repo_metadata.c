@@ -93,7 +93,7 @@ static void what_is_named_is_found_by_its_build_id(void **state)
     assert_string_equal(one->name, "two");
     assert_string_equal(one->epoch, "1");
     assert_string_equal(one->release, "1.fc36");
-    assert_string_equal(one->source, "two.src.rpm");
+    assert_string_equal(one->source, "two-1.src.rpm");
     assert_int_equal(one->remote->size, 101);
     assert_string_equal(one->remote->type, "sha256");
 }

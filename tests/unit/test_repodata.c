@@ -107,14 +107,15 @@ static void packages_and_their_build_ids_are_collected(void **state)
 {
     workspace_t *ws = *state;
 
-    assert_string_equal(expect_both(state, metadata_primary(ws, bash, 2),
-                                    metadata_filelists(ws, bash, 2), apr_hash_make(ws->pool)),
-                        "bash-:5.1-1.fc36.x86_64 bash.src.rpm sha256 aaaa 100 Packages/b/bash.rpm\n"
-                        "bash-debuginfo-1:5.1-1.fc36.x86_64 bash-debuginfo.src.rpm sha256 bbbb 101 "
-                        "bash-debuginfo.rpm\n"
-                        "1 dwz " DWZ "\n"
-                        "0 executable abcd… 20\n"
-                        "1 debuginfo abcd… 20\n");
+    assert_string_equal(
+        expect_both(state, metadata_primary(ws, bash, 2), metadata_filelists(ws, bash, 2),
+                    apr_hash_make(ws->pool)),
+        "bash-:5.1-1.fc36.x86_64 bash-5.1.src.rpm sha256 aaaa 100 Packages/b/bash.rpm\n"
+        "bash-debuginfo-1:5.1-1.fc36.x86_64 bash-debuginfo-5.1.src.rpm sha256 bbbb 101 "
+        "bash-debuginfo.rpm\n"
+        "1 dwz " DWZ "\n"
+        "0 executable abcd… 20\n"
+        "1 debuginfo abcd… 20\n");
 }
 
 static void what_is_known_is_kept_and_not_collected(void **state)
@@ -140,10 +141,11 @@ static void a_package_that_is_there_twice_counts_once(void **state)
     workspace_t *ws = *state;
     const metadata_package_t twice[] = { bash[0], bash[0] };
 
-    assert_string_equal(expect_both(state, metadata_primary(ws, twice, 2),
-                                    metadata_filelists(ws, twice, 2), apr_hash_make(ws->pool)),
-                        "bash-:5.1-1.fc36.x86_64 bash.src.rpm sha256 aaaa 100 Packages/b/bash.rpm\n"
-                        "0 executable abcd… 20\n");
+    assert_string_equal(
+        expect_both(state, metadata_primary(ws, twice, 2), metadata_filelists(ws, twice, 2),
+                    apr_hash_make(ws->pool)),
+        "bash-:5.1-1.fc36.x86_64 bash-5.1.src.rpm sha256 aaaa 100 Packages/b/bash.rpm\n"
+        "0 executable abcd… 20\n");
 }
 
 static void files_of_unknown_packages_do_not_matter(void **state)
