@@ -42,7 +42,8 @@ static void put(workspace_t *ws, const stage_t *stage, const char *name, const c
                 const char *refusal)
 {
     const worker_package_t package = { name,     epoch,    "1.0",
-                                       "1.fc36", "x86_64", apr_array_make(ws->pool, 1, 1) };
+                                       "1.fc36", "x86_64", apr_array_make(ws->pool, 1, 1),
+                                       "" };
     const worker_index_entry_t entry = { apr_pstrcat(ws->pool, name, ".rpm", NULL), 1, 2, refusal };
 
     assert_int_equal(

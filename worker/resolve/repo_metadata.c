@@ -86,8 +86,10 @@ apr_status_t worker_repo_read_metadata(const worker_repo_t *repo, retrace_error_
     retrace_error_t why;
     apr_status_t rv;
 
-    if (read_repomd(&repomd, repo, &why, scratch) != APR_SUCCESS) {
-        return complain(repo, why.text, err);
+    rv = read_repomd(&repomd, repo, &why, scratch);
+    if (rv != APR_SUCCESS) {
+        /* An empty repodata/ has always been enough for a directory of packages. */
+        return complain(repo, APR_STATUS_IS_ENOENT(rv) ? "" : why.text, err);
     }
     identity = identity_of(repomd, scratch);
     rv = worker_index_metadata(&before, &complaint, repo->index, err, scratch);
