@@ -27,8 +27,10 @@ class Place:
         self.cache = directory / "cache"
         self.config = directory / "retrace-server.conf"
         self.config.write_text(f"[retrace]\nRepoDir = {self.repository.parent}\n"
-                               f"CacheDir = {self.cache}\nRequireGPGCheck = 0\n", encoding="ascii")
+                               f"CacheDir = {self.cache}\nSaveDir = {directory / 'spool'}\n"
+                               "RequireGPGCheck = 0\n", encoding="ascii")
         self.cache.mkdir()
+        (directory / "spool").mkdir()
 
     def index(self):
         """Seconds, and of them those of the processor: on a busy machine they differ."""
