@@ -106,10 +106,10 @@ class RemoteStage(Stage):
         shutil.rmtree(self.repository / "repodata", ignore_errors=True)
         shutil.copytree((origin or self.origin) / "repodata", self.repository / "repodata")
 
-    def configure(self, *urls, certificate=None):
+    def configure(self, *urls, certificate=None, more=""):
         (self.repo_dir / f"{RELEASE}.repo").write_text(
             f"[gone]\nenabled=0\nbaseurl=https://localhost:1/\n\n[fedora]\nname=Fedora $releasever\n"
-            f"baseurl={' '.join(urls)}\nsslcacert={certificate or self.upstream.certificate}\n",
+            f"baseurl={' '.join(urls)}\nsslcacert={certificate or self.upstream.certificate}\n{more}",
             encoding="ascii")
 
     @property
@@ -348,6 +348,12 @@ class TestFetched:
         stage.configure(f"file://{stage.upstream_dir}/$releasever/${{basearch}}")
         assert_complete(*stage.retrace())
         assert stage.upstream.asked == []
+
+    def test_670_025_certificate_of_no_matter(self, stage):
+        """The admin's word; checksums and signatures count all the same."""
+        other = make_certificate(stage.place, "other")
+        stage.configure(stage.url, certificate=other, more="sslverify=0\n")
+        assert_complete(*stage.retrace())
 
     def test_670_024_packages_of_the_upload(self, stage):
         """They are a preference only: unknown ones and nonsense change nothing."""

@@ -202,6 +202,15 @@ static void a_directory_of_this_machine_will_do(void **state)
     assert_int_equal(http_server_count(&stage->server, "GET "), 0);
 }
 
+static void a_proxy_is_asked_if_the_file_says_so(void **state)
+{
+    stage_t *stage = *state;
+
+    assert_int_equal(get(stage, "http://mirror.invalid/36/x86_64\nproxy=%s"), APR_SUCCESS);
+    assert_true(is_indexed(stage));
+    assert_int_equal(http_server_count(&stage->server, "GET http://mirror.invalid/36/"), 1);
+}
+
 static void another_file_is_refused(void **state)
 {
     stage_t *stage = *state;
@@ -308,6 +317,7 @@ int main(void)
         TEST(what_is_there_is_not_fetched),
         TEST(the_next_server_is_asked),
         TEST(a_directory_of_this_machine_will_do),
+        TEST(a_proxy_is_asked_if_the_file_says_so),
         TEST(another_file_is_refused),
         TEST(what_is_no_package_is_refused_even_with_its_checksum),
         TEST(limits_of_size_and_space_hold),
