@@ -71,11 +71,12 @@ static int setup(void **state)
     http_server_start(&stage->server, ws, "requests", answer);
     rpm_builder_make(ws, "w3.zstdio");
     workspace_shell(ws,
-                    "mkdir -p cache repos.d " PLACE "/repodata; "
+                    "mkdir -p cache spool repos.d " PLACE "/repodata; "
                     "sed 's/x/y/' tiny.rpm >wrong.rpm; "
                     "sha256sum <tiny.rpm | cut -c -64 | tr -d '\\n' >sum");
     stage->config = (retrace_config_t){ .repo_dir = workspace_path(ws, "repos"),
                                         .cache_dir = workspace_path(ws, "cache"),
+                                        .save_dir = workspace_path(ws, "spool"),
                                         .repo_config_dir = workspace_path(ws, "repos.d"),
                                         .debuginfod_timeout_s = 20,
                                         .debuginfod_max_mb = 10,

@@ -55,9 +55,11 @@ static int setup(void **state)
     stage->ws = ws;
     *state = stage;
     workspace_make_dir(ws, "cache");
+    workspace_make_dir(ws, "spool");
     metadata_write_packages(ws, PLACE, packages, 5);
     stage->config = (retrace_config_t){ .repo_dir = workspace_path(ws, "repos"),
-                                        .cache_dir = workspace_path(ws, "cache") };
+                                        .cache_dir = workspace_path(ws, "cache"),
+                                        .save_dir = workspace_path(ws, "spool") };
     stage->core.modules = apr_array_make(ws->pool, 4, sizeof(worker_module_t));
     for (i = 0; i < 5; i++) {
         APR_ARRAY_PUSH(stage->core.modules, worker_module_t) = (worker_module_t){

@@ -33,10 +33,11 @@ static const metadata_package_t packages[] = {
 static worker_repo_t *open_repo(workspace_t *ws)
 {
     retrace_config_t config = { .repo_dir = workspace_path(ws, "repos"),
-                                .cache_dir = workspace_path(ws, "cache") };
+                                .cache_dir = workspace_path(ws, "cache"),
+                                .save_dir = workspace_path(ws, "spool") };
     worker_repo_t *repo = NULL;
 
-    workspace_shell(ws, "mkdir -p cache " PLACE "/repodata");
+    workspace_shell(ws, "mkdir -p cache spool " PLACE "/repodata");
     assert_int_equal(worker_repo_open(&repo, &config, RELEASE, false, &ws->err, ws->pool),
                      APR_SUCCESS);
     return repo;
