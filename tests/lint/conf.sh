@@ -81,7 +81,7 @@ for name in $(sed -n 's/^[[:space:]]*\(Retrace[A-Za-z]*\).*/\1/p' $httpd_conf | 
 done
 
 # --- Programs and their pages ---
-programs=$(sed -n "/^PROGRAMS *:=/,/[^\\\\]$/p" Makefile | grep -o "retrace-[a-z-]*")
+programs=$(sed -n '/^PROGRAMS *:=/,/)$/s/^ *\([a-z][a-z0-9-]*\)[ )].*/\1/p' Makefile | sort -u)
 [ -n "$programs" ] || complain "the Makefile has no PROGRAMS"
 for program in $programs; do
     [ -n "$(find helpers worker cleanup -name "$program.[18]" 2>/dev/null)" ] ||
