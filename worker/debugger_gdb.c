@@ -56,27 +56,45 @@ apr_status_t worker_gdb_prepare(worker_sandbox_t *sandbox, const worker_gdb_plan
     sandbox->bubblewrap = plan->bubblewrap;
     sandbox->binds = binds;
     sandbox->links = plan->links;
-    sandbox->argv = worker_gdb_argv(plan, nonce, simple, p);
+    sandbox->argv = worker_gdb_argv(&worker_gdb_place_sandbox, plan, nonce, simple, p);
     sandbox->environment = worker_gdb_environment();
     sandbox->limits = plan->limits;
     sandbox->cgroup = plan->cgroup;
     return APR_SUCCESS;
 }
 
-static apr_status_t run_once(worker_gdb_output_t *output, const worker_gdb_plan_t *plan,
-                             bool simple, retrace_error_t *err, apr_pool_t *p)
+/* What asks the same question in different ways: gdb in the sandbox, or at another place. */
+typedef struct asking_t {
+    const worker_gdb_plan_t *plan;
+    const worker_gdb_place_t *place; /* NULL: in the sandbox */
+    worker_gdb_runner_fn runner;
+    void *baton;
+} asking_t;
+
+static apr_status_t run_in_sandbox(worker_sandbox_result_t **prun, const worker_gdb_plan_t *plan,
+                                   const char *nonce, bool simple, retrace_error_t *err,
+                                   apr_pool_t *p)
+{
+    worker_sandbox_t sandbox;
+    apr_status_t rv = worker_gdb_prepare(&sandbox, plan, nonce, simple, err, p);
+
+    return rv == APR_SUCCESS ? worker_sandbox_run(prun, &sandbox, err, p) : rv;
+}
+
+static apr_status_t run_once(worker_gdb_output_t *output, const asking_t *asking, bool simple,
+                             retrace_error_t *err, apr_pool_t *p)
 {
     worker_sandbox_result_t *run = NULL;
-    worker_sandbox_t sandbox;
     const char *nonce = NULL;
     apr_status_t rv;
 
     rv = make_nonce(&nonce, err, p);
-    if (rv == APR_SUCCESS) {
-        rv = worker_gdb_prepare(&sandbox, plan, nonce, simple, err, p);
+    if (rv == APR_SUCCESS && asking->place == NULL) {
+        rv = run_in_sandbox(&run, asking->plan, nonce, simple, err, p);
     }
-    if (rv == APR_SUCCESS) {
-        rv = worker_sandbox_run(&run, &sandbox, err, p);
+    else if (rv == APR_SUCCESS) {
+        rv = asking->runner(&run, asking->baton,
+                            worker_gdb_argv(asking->place, asking->plan, nonce, simple, p), err, p);
     }
     if (rv == APR_SUCCESS) {
         output->is_complete =
@@ -96,18 +114,36 @@ static bool is_too_old(const worker_gdb_output_t *output)
         && strstr(output->run->messages, "Undefined command: \"-c\"") != NULL;
 }
 
-apr_status_t worker_gdb_run(worker_gdb_output_t **poutput, const worker_gdb_plan_t *plan,
-                            retrace_error_t *err, apr_pool_t *p)
+static apr_status_t ask(worker_gdb_output_t **poutput, const asking_t *asking, retrace_error_t *err,
+                        apr_pool_t *p)
 {
     worker_gdb_output_t *output = apr_pcalloc(p, sizeof(*output));
     apr_status_t rv;
 
-    rv = run_once(output, plan, false, err, p);
+    rv = run_once(output, asking, false, err, p);
     if (rv == APR_SUCCESS && is_too_old(output)) {
-        rv = run_once(output, plan, true, err, p);
+        rv = run_once(output, asking, true, err, p);
     }
     if (rv == APR_SUCCESS) {
         *poutput = output;
     }
     return rv;
+}
+
+apr_status_t worker_gdb_run(worker_gdb_output_t **poutput, const worker_gdb_plan_t *plan,
+                            retrace_error_t *err, apr_pool_t *p)
+{
+    const asking_t asking = { .plan = plan };
+
+    return ask(poutput, &asking, err, p);
+}
+
+apr_status_t worker_gdb_run_at(worker_gdb_output_t **poutput, const worker_gdb_place_t *place,
+                               const char *program, worker_gdb_runner_fn runner, void *baton,
+                               retrace_error_t *err, apr_pool_t *p)
+{
+    const worker_gdb_plan_t plan = { .program = program };
+    const asking_t asking = { &plan, place, runner, baton };
+
+    return ask(poutput, &asking, err, p);
 }

@@ -53,6 +53,28 @@ typedef struct worker_gdb_output_t {
     const worker_sandbox_result_t *run;
 } worker_gdb_output_t;
 
+/** Where gdb and what it reads are. */
+typedef struct worker_gdb_place_t {
+    const char *const *start; /* words that start gdb; NULL at the end */
+    const char *sysroot;      /* directory that holds the crashed system's files */
+    const char *debug_dir;    /* and its debug information, by build-id */
+    const char *core;
+} worker_gdb_place_t;
+
+/** Runs a command line at a place that is not our sandbox. @return as worker_sandbox_run */
+typedef apr_status_t (*worker_gdb_runner_fn)(worker_sandbox_result_t **presult, void *baton,
+                                             const char *const *argv, retrace_error_t *err,
+                                             apr_pool_t *p);
+
+/**
+ * Ask gdb at another place the same as in the sandbox.
+ * @param program  the executable's path below the place's sysroot; NULL unknown
+ * @return as worker_gdb_run, or what the runner says
+ */
+apr_status_t worker_gdb_run_at(worker_gdb_output_t **poutput, const worker_gdb_place_t *place,
+                               const char *program, worker_gdb_runner_fn runner, void *baton,
+                               retrace_error_t *err, apr_pool_t *p);
+
 /**
  * Run gdb once.
  * @param poutput  in p; written on success, which means that gdb ran: look at run->end and at the

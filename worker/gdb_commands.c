@@ -24,8 +24,6 @@ static const char *const settings[] = {
     "set index-cache enabled off",
     "set history save off",
     "set source open off",
-    "set sysroot " WORKER_SYSROOT,
-    "set debug-file-directory " WORKER_SYSROOT "/usr/lib/debug",
     /* nobody is there to answer or to be impressed */
     "set confirm off",
     "set pagination off",
@@ -81,13 +79,16 @@ static void push_option(apr_array_header_t *list, const char *option, const char
     push(list, value);
 }
 
-static void push_settings(apr_array_header_t *list, bool with_printers)
+static void push_settings(apr_array_header_t *list, const worker_gdb_place_t *place,
+                          bool with_printers, apr_pool_t *p)
 {
     int i;
 
     for (i = 0; settings[i] != NULL; i++) {
         push_option(list, "-iex", settings[i]);
     }
+    push_option(list, "-iex", apr_pstrcat(p, "set sysroot ", place->sysroot, NULL));
+    push_option(list, "-iex", apr_pstrcat(p, "set debug-file-directory ", place->debug_dir, NULL));
     if (with_printers) {
         push_option(list, "-iex", printers);
     }
@@ -140,31 +141,41 @@ static void push_steps(apr_array_header_t *list, const worker_gdb_plan_t *plan, 
     }
 }
 
-const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *nonce, bool simple,
-                                   apr_pool_t *p)
-{
-    static const char *const start[] = { WORKER_GDB_AT_LOADER,
-                                         "--library-path",
-                                         WORKER_GDB_AT_LIBRARIES,
-                                         WORKER_GDB_AT_PROGRAM,
-                                         "-q",
-                                         "-nx",
-                                         "-nh",
-                                         "-batch",
-                                         "--data-directory",
-                                         WORKER_GDB_AT_DATA,
-                                         NULL };
-    apr_array_header_t *list = apr_array_make(p, 96, sizeof(const char *));
-    int i;
+static const char *const sandbox_start[] = { WORKER_GDB_AT_LOADER,
+                                             "--library-path",
+                                             WORKER_GDB_AT_LIBRARIES,
+                                             WORKER_GDB_AT_PROGRAM,
+                                             "--data-directory",
+                                             WORKER_GDB_AT_DATA,
+                                             NULL };
 
-    for (i = 0; start[i] != NULL; i++) {
-        push(list, start[i]);
+const worker_gdb_place_t worker_gdb_place_sandbox = {
+    .start = sandbox_start,
+    .sysroot = WORKER_SYSROOT,
+    .debug_dir = WORKER_SYSROOT "/usr/lib/debug",
+    .core = WORKER_GDB_AT_CORE,
+};
+
+static void push_all(apr_array_header_t *list, const char *const *words)
+{
+    while (*words != NULL) {
+        push(list, *words++);
     }
-    push_settings(list, plan->printers != NULL);
+}
+
+const char *const *worker_gdb_argv(const worker_gdb_place_t *place, const worker_gdb_plan_t *plan,
+                                   const char *nonce, bool simple, apr_pool_t *p)
+{
+    static const char *const options[] = { "-q", "-nx", "-nh", "-batch", NULL };
+    apr_array_header_t *list = apr_array_make(p, 96, sizeof(const char *));
+
+    push_all(list, place->start);
+    push_all(list, options);
+    push_settings(list, place, plan->printers != NULL, p);
     if (plan->program != NULL) {
-        push(list, apr_pstrcat(p, "--se=" WORKER_SYSROOT, plan->program, NULL));
+        push(list, apr_pstrcat(p, "--se=", place->sysroot, plan->program, NULL));
     }
-    push(list, "--core=" WORKER_GDB_AT_CORE);
+    push(list, apr_pstrcat(p, "--core=", place->core, NULL));
     if (plan->program == NULL) {
         push_option(list, "-ex", read_symbols);
     }

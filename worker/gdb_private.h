@@ -56,14 +56,19 @@ typedef enum worker_gdb_step_t {
     WORKER_GDB_STEPS
 } worker_gdb_step_t;
 
+/** Where gdb finds its files in the sandbox. */
+extern const worker_gdb_place_t worker_gdb_place_sandbox;
+
 /**
- * The command line of gdb in the sandbox.
+ * The command line of gdb.
+ * @param plan    its program, and whether there are printers and a Python helper, which only the
+ *                sandbox has
  * @param nonce   unguessable; announces the steps
  * @param simple  without `thread apply`'s flag -c, which gdb 8.3 brought
  * @return in p, NULL at the end
  */
-const char *const *worker_gdb_argv(const worker_gdb_plan_t *plan, const char *nonce, bool simple,
-                                   apr_pool_t *p);
+const char *const *worker_gdb_argv(const worker_gdb_place_t *place, const worker_gdb_plan_t *plan,
+                                   const char *nonce, bool simple, apr_pool_t *p);
 
 /** The environment of gdb in the sandbox. */
 const char *const *worker_gdb_environment(void);

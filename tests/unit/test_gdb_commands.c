@@ -36,7 +36,7 @@ static const char *const *plain_argv(const char *program, const char *printers, 
 {
     const worker_gdb_plan_t plan = { .program = program, .printers = printers };
 
-    return worker_gdb_argv(&plan, NONCE, simple, p);
+    return worker_gdb_argv(&worker_gdb_place_sandbox, &plan, NONCE, simple, p);
 }
 
 static void test_gdb_starts_with_its_own_loader(void **state)
@@ -160,7 +160,8 @@ static void test_parts_are_the_last_step(void **state)
 static void test_python_frames_are_optional(void **state)
 {
     const worker_gdb_plan_t plan = { .python_helper = "/usr/share/python3.11-gdb.py" };
-    const char *const *argv = worker_gdb_argv(&plan, NONCE, false, *state);
+    const char *const *argv =
+        worker_gdb_argv(&worker_gdb_place_sandbox, &plan, NONCE, false, *state);
     int at = find_word(argv, "echo \\n" NONCE ":7\\n");
 
     assert_int_equal(find_word(plain_argv(NULL, NULL, false, *state), "echo \\n" NONCE ":7\\n"),
