@@ -47,7 +47,7 @@ typedef struct option_t {
     const char *const *words;
 } option_t;
 
-static const char *const environment_words[] = { "extract", "native", NULL };
+static const char *const environment_words[] = { "extract", "native", "mock", NULL };
 static const char *const dispatcher_words[] = { "helper", "systemd", NULL };
 static const char *const required_words[] = { "s1-or-s2", "s1", "s2", "core", NULL };
 
@@ -380,6 +380,19 @@ static apr_status_t check_owner(const char *path, retrace_error_t *err)
     return APR_SUCCESS;
 }
 
+/* mock is a setuid program of a group: the helper drops all groups, the service has them. */
+static apr_status_t check_together(const retrace_config_t *config, const char *path,
+                                   retrace_error_t *err)
+{
+    if (config->environment == RETRACE_ENVIRONMENT_MOCK
+        && config->dispatcher != RETRACE_DISPATCHER_SYSTEMD) {
+        return retrace_fail(err, APR_EINVAL,
+                            "%s: RetraceEnvironment = mock works only with Dispatcher = systemd",
+                            path);
+    }
+    return APR_SUCCESS;
+}
+
 apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *path,
                                  retrace_error_t *err, apr_pool_t *p)
 {
@@ -413,8 +426,11 @@ apr_status_t retrace_config_read(const retrace_config_t **pconfig, const char *p
         }
     }
     config->path = apr_pstrdup(p, path);
-    *pconfig = config;
-    return APR_SUCCESS;
+    rv = check_together(config, path, err);
+    if (rv == APR_SUCCESS) {
+        *pconfig = config;
+    }
+    return rv;
 }
 
 static const char *show_value(const retrace_config_t *config, const option_t *option, apr_pool_t *p)

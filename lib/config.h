@@ -22,7 +22,8 @@
 
 typedef enum retrace_environment_t {
     RETRACE_ENVIRONMENT_EXTRACT,
-    RETRACE_ENVIRONMENT_NATIVE
+    RETRACE_ENVIRONMENT_NATIVE,
+    RETRACE_ENVIRONMENT_MOCK
 } retrace_environment_t;
 
 typedef enum retrace_dispatcher_t {
@@ -97,7 +98,8 @@ typedef struct retrace_config_t {
  * Read the settings.
  * @param pconfig  in p, with the defaults for what the file leaves out; written only on success
  * @param path     absolute
- * @return APR_EINVAL  bad content; err begins "<path>:<line>: "
+ * @return APR_EINVAL  bad content; err begins "<path>:<line>: ", or "<path>: " for options that do
+ *                     not go together
  *         APR_EACCES  it belongs to somebody else, or others may write to it
  *         other       it cannot be read
  */

@@ -154,11 +154,12 @@ static apr_status_t prepare(run_t *run)
                                      .tell = take_line,
                                      .baton = run,
                                      .packages = run->claims.packages };
+    const worker_environment_task_t task = { run->id, run->task };
     apr_status_t rv;
 
     run->kind = worker_environment_kind((retrace_environment_t)run->config->environment);
     log_unknown_modules(run);
-    rv = run->kind->prepare(&run->environment, run->core, run->config, &errand, &run->err,
+    rv = run->kind->prepare(&run->environment, run->core, run->config, &task, &errand, &run->err,
                             run->pool);
     if (rv == APR_SUCCESS) {
         worker_findings_count(run->facts, run->environment->resolved);
@@ -167,6 +168,24 @@ static apr_status_t prepare(run_t *run)
 }
 
 /* --- Debugger ------------------------------------------------------------------------------ */
+
+static void tidy_environment(uint32_t id, const retrace_config_t *config, apr_pool_t *p)
+{
+    const worker_environment_kind_t *kind =
+        worker_environment_kind((retrace_environment_t)config->environment);
+    worker_environment_task_t task = { id, -1 };
+    int root = -1;
+
+    if (kind->tidy == NULL
+        || retrace_fs_open_dir(&root, AT_FDCWD, config->save_dir, NULL) != APR_SUCCESS) {
+        return;
+    }
+    if (retrace_spool_open_task(&task.dir, root, id, NULL) == APR_SUCCESS) {
+        kind->tidy(config, &task, p);
+        (void)close(task.dir);
+    }
+    (void)close(root);
+}
 
 /* To make the group anew is to remove the one that was left. */
 void worker_run_tidy(uint32_t id, const retrace_config_t *config, apr_pool_t *p)
@@ -179,6 +198,7 @@ void worker_run_tidy(uint32_t id, const retrace_config_t *config, apr_pool_t *p)
         == APR_SUCCESS) {
         worker_cgroup_destroy(group);
     }
+    tidy_environment(id, config, p);
 }
 
 static void make_cgroup(run_t *run, const worker_sandbox_limits_t *limits)

@@ -19,8 +19,8 @@
 apr_status_t worker_run(uint32_t id, const retrace_config_t *config, retrace_error_t *err,
                         apr_pool_t *p);
 
-/** Remove what a killed worker of this task has left outside the spool: its control group, with all
- * that may still be alive in it. */
+/** Remove what a killed worker of this task has left: its control group, with all that may still be
+ * alive in it, and its chroot. */
 void worker_run_tidy(uint32_t id, const retrace_config_t *config, apr_pool_t *p);
 
 #endif

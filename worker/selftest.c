@@ -8,6 +8,7 @@
 
 #include "lib/fs.h"
 #include "lib/spool.h"
+#include "worker/environment/mock_call.h"
 #include "worker/sandbox.h"
 
 static apr_status_t record(int spool, apr_status_t outcome, const retrace_error_t *reason,
@@ -27,10 +28,18 @@ static apr_status_t record(int spool, apr_status_t outcome, const retrace_error_
     return retrace_fs_replace(spool, name, text, strlen(text), 0640, false, err);
 }
 
+/* With mock there is no sandbox. */
+static apr_status_t try_it(const retrace_config_t *config, retrace_error_t *reason, apr_pool_t *p)
+{
+    return config->environment == RETRACE_ENVIRONMENT_MOCK
+        ? worker_mock_check(config->mock_path, reason)
+        : worker_sandbox_check(config->bubblewrap_path, reason, p);
+}
+
 apr_status_t worker_selftest(const retrace_config_t *config, retrace_error_t *err, apr_pool_t *p)
 {
     retrace_error_t reason = { 0 };
-    apr_status_t outcome = worker_sandbox_check(config->bubblewrap_path, &reason, p);
+    apr_status_t outcome = try_it(config, &reason, p);
     int spool = -1;
     apr_status_t rv = retrace_fs_open_dir(&spool, AT_FDCWD, config->save_dir, err);
 

@@ -181,8 +181,8 @@ static void other_words_than_the_choices_are_refused(void **state)
         { HEAD "RequireHTTPS =\n", 2, "RequireHTTPS must be 0 or 1" },
         { HEAD "RequireHTTPS = 2\n", 2, "RequireHTTPS must be 0 or 1" },
         { HEAD "RequireHTTPS = 01\n", 2, "RequireHTTPS must be 0 or 1" },
-        { HEAD "RetraceEnvironment = mock\n", 2,
-          "RetraceEnvironment must be one of: extract, native" },
+        { HEAD "RetraceEnvironment = mocked\n", 2,
+          "RetraceEnvironment must be one of: extract, native, mock" },
         { HEAD "Dispatcher =\n", 2, "Dispatcher must be one of: helper, systemd" },
         { HEAD "RequiredFiles = s3\n", 2, "RequiredFiles must be one of: s1-or-s2, s1, s2, core" },
     };
@@ -398,6 +398,28 @@ static void a_nul_byte_is_refused(void **state)
     expect_unreadable(ws, NAME, APR_EINVAL);
 }
 
+static void mock_needs_the_dispatcher_of_systemd(void **state)
+{
+    static const char *const refused[] = { HEAD "RetraceEnvironment = mock\n",
+                                           HEAD
+                                           "RetraceEnvironment = MOCK\nDispatcher = helper\n" };
+    workspace_t *ws = *state;
+    const retrace_config_t *config = NULL;
+    const char *path = workspace_path(ws, NAME);
+    size_t i;
+
+    for (i = 0; i < COUNT(refused); i++) {
+        workspace_write(ws, NAME, refused[i]);
+        assert_int_equal(retrace_config_read(&config, path, &ws->err, ws->pool), APR_EINVAL);
+        assert_string_equal(
+            ws->err.text,
+            apr_pstrcat(ws->pool, path,
+                        ": RetraceEnvironment = mock works only with Dispatcher = systemd", NULL));
+    }
+    config = read_text(ws, HEAD "Dispatcher = systemd\nRetraceEnvironment = mock\n");
+    assert_int_equal(config->environment, RETRACE_ENVIRONMENT_MOCK);
+}
+
 typedef struct listing_t {
     workspace_t *ws;
     const char *text;
@@ -465,6 +487,7 @@ int main(void)
         TEST(a_file_of_another_user_is_refused),
         TEST(a_file_is_read_up_to_its_limit_and_not_beyond),
         TEST(a_nul_byte_is_refused),
+        TEST(mock_needs_the_dispatcher_of_systemd),
         TEST(what_each_tells_is_read_again_as_the_same),
         TEST(each_without_settings_tells_the_defaults),
     };

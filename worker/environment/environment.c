@@ -76,8 +76,10 @@ static worker_cache_hold_t *hold_cache(const retrace_config_t *config,
 }
 
 static apr_status_t prepare_extract(worker_environment_t **penvironment, const worker_core_t *core,
-                                    const retrace_config_t *config, const worker_errand_t *errand,
-                                    retrace_error_t *err, apr_pool_t *p)
+                                    const retrace_config_t *config,
+                                    const worker_environment_task_t *task,
+                                    const worker_errand_t *errand, retrace_error_t *err,
+                                    apr_pool_t *p)
 {
     static const worker_source_t *const sources[] = { &worker_source_cache, &worker_source_host,
                                                       &worker_source_elsewhere, NULL };
@@ -85,6 +87,7 @@ static apr_status_t prepare_extract(worker_environment_t **penvironment, const w
     worker_errand_t holding = *errand;
     apr_status_t rv;
 
+    (void)task;
     holding.hold = hold_cache(config, errand, p);
     rv = plan_from(penvironment, &chain, core, config, &holding, err, p);
     if (rv == APR_SUCCESS) {
@@ -96,22 +99,30 @@ static apr_status_t prepare_extract(worker_environment_t **penvironment, const w
 }
 
 static apr_status_t prepare_native(worker_environment_t **penvironment, const worker_core_t *core,
-                                   const retrace_config_t *config, const worker_errand_t *errand,
-                                   retrace_error_t *err, apr_pool_t *p)
+                                   const retrace_config_t *config,
+                                   const worker_environment_task_t *task,
+                                   const worker_errand_t *errand, retrace_error_t *err,
+                                   apr_pool_t *p)
 {
     static const worker_source_t *const sources[] = { &worker_source_host, NULL };
     static const worker_chain_t chain = { sources, false };
 
+    (void)task;
     return plan_from(penvironment, &chain, core, config, errand, err, p);
 }
 
 const worker_environment_kind_t worker_environment_extract = { "extract", prepare_extract, run_gdb,
-                                                               release_cache };
+                                                               release_cache, NULL };
 const worker_environment_kind_t worker_environment_native = { "native", prepare_native, run_gdb,
-                                                              destroy_nothing };
+                                                              destroy_nothing, NULL };
 
 const worker_environment_kind_t *worker_environment_kind(retrace_environment_t kind)
 {
-    return kind == RETRACE_ENVIRONMENT_NATIVE ? &worker_environment_native
-                                              : &worker_environment_extract;
+    static const worker_environment_kind_t *const kinds[] = {
+        [RETRACE_ENVIRONMENT_EXTRACT] = &worker_environment_extract,
+        [RETRACE_ENVIRONMENT_NATIVE] = &worker_environment_native,
+        [RETRACE_ENVIRONMENT_MOCK] = &worker_environment_mock,
+    };
+
+    return kinds[kind];
 }

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the debugger takes for the crashed system. One interface for all ways to make it: `extract`
- * (files by build-id, through the cache), `native` (this machine's installed files). */
+ * (files by build-id, through the cache), `native` (this machine's installed files), `mock` (packages
+ * installed in a chroot, and the debugger in there). */
 #ifndef RETRACE_WORKER_ENVIRONMENT_H
 #define RETRACE_WORKER_ENVIRONMENT_H
 
 #include <apr_pools.h>
 #include <apr_tables.h>
+#include <stdint.h>
 
 #include "lib/config.h"
 #include "lib/error.h"
@@ -14,6 +16,12 @@
 #include "worker/resolve/resolve.h"
 
 typedef struct worker_environment_t worker_environment_t;
+
+/** The task that one is made for. */
+typedef struct worker_environment_task_t {
+    uint32_t id;
+    int dir; /* its directory, open as long as the environment is there */
+} worker_environment_task_t;
 
 /** The way to make one; chosen by RetraceEnvironment. */
 typedef struct worker_environment_kind_t {
@@ -26,8 +34,8 @@ typedef struct worker_environment_kind_t {
      * @return APR_ENOTIMPL  no debugger knows the core's architecture
      */
     apr_status_t (*prepare)(worker_environment_t **penvironment, const worker_core_t *core,
-                            const retrace_config_t *config, const worker_errand_t *errand,
-                            retrace_error_t *err, apr_pool_t *p);
+                            const retrace_config_t *config, const worker_environment_task_t *task,
+                            const worker_errand_t *errand, retrace_error_t *err, apr_pool_t *p);
 
     /**
      * Run the debugger in it.
@@ -36,8 +44,13 @@ typedef struct worker_environment_kind_t {
     apr_status_t (*run)(worker_gdb_output_t **poutput, const worker_environment_t *environment,
                         const worker_gdb_plan_t *plan, retrace_error_t *err, apr_pool_t *p);
 
-    /** Leave nothing behind but the cache. */
+    /** Leave nothing behind but the cache, and for a task that keeps its crash data what somebody
+     * needs to look further. */
     void (*destroy)(worker_environment_t *environment);
+
+    /** Remove what a worker of this task has left that was killed; NULL: there is nothing. */
+    void (*tidy)(const retrace_config_t *config, const worker_environment_task_t *task,
+                 apr_pool_t *p);
 } worker_environment_kind_t;
 
 struct worker_environment_t {
@@ -49,10 +62,12 @@ struct worker_environment_t {
     struct worker_cache_hold_t *hold;   /* of what it uses in the cache; NULL: none */
     const retrace_config_t *config;     /* for the end of that hold */
     apr_pool_t *pool;
+    struct worker_chroot_t *chroot; /* of mock.c; NULL: none */
 };
 
 extern const worker_environment_kind_t worker_environment_extract;
 extern const worker_environment_kind_t worker_environment_native;
+extern const worker_environment_kind_t worker_environment_mock;
 
 /** By the value of RetraceEnvironment. */
 const worker_environment_kind_t *worker_environment_kind(retrace_environment_t kind);
