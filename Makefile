@@ -382,7 +382,7 @@ SOURCES := $(LIB_SRC) $(WORKER_SRC) $(WORKER_MAIN) $(CACHE_SRC) $(INGEST_SRC) wo
            helpers/dispatch/main.c $(TASK_SRC) helpers/task/main.c $(REPOSYNC_SRC) helpers/reposync/main.c \
            $(wildcard helpers/*.c) $(MODULE_SRC)
 .PHONY: bench analyze format lint cov clean
-bench: all $(B)/tests/index_probe ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness|extract|index
+bench: all $(B)/tests/index_probe ## figures with their goals, ten minutes: PART=uploads|requests|waiting|flatness|extract|index|mock
 	@RETRACE_BUILD=$(B) /usr/bin/python3 -B tests/bench/bench.py $(PART)
 
 lint: all check-lint ## layers, exports, sizes, names written twice

@@ -12,6 +12,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "e2e")]
 
 import crash as tiny  # noqa: E402
+from chroots import bench_mock  # noqa: E402
 from extract import bench_extract  # noqa: E402
 from figures import note  # noqa: E402
 from flatness import bench_flatness  # noqa: E402
@@ -59,7 +60,8 @@ def run_requests(place):
 
 
 PARTS = {"uploads": run_uploads, "requests": run_requests, "waiting": bench_waiting,
-         "flatness": bench_flatness, "extract": bench_extract, "index": bench_index}
+         "flatness": bench_flatness, "extract": bench_extract, "index": bench_index,
+         "mock": bench_mock}
 
 
 def run_part(name):
