@@ -42,7 +42,7 @@ def wait_for(server, task):
 def forget_files(server):
     """The cache, but not the index of the packages: mock's server has one, too."""
     for entry in (server.dir / "cache").iterdir():
-        if entry.name != "index":
+        if entry.is_dir() and entry.name != "index":
             shutil.rmtree(entry)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -172,4 +173,6 @@ class Stage:
         if self.dispatcher is not None and self.dispatcher.poll() is None:
             self.dispatcher.kill()
             self.dispatcher.wait()
+        for pid in [] if self.mock.is_real else self.mock.processes():
+            os.kill(pid, signal.SIGKILL)  # of a test that has failed
         self.keys.close()
