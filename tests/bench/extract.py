@@ -43,10 +43,7 @@ class Retraces:
 
 def forget_files(depot):
     """But not the index of the packages."""
-    depot.env.wait_idle()
-    for entry in (depot.env.server.dir / "cache").iterdir():
-        if entry.name != "index":
-            shutil.rmtree(entry)
+    depot.env.forget_cache("index")
 
 
 def unpack_all(files, target):
