@@ -3,7 +3,6 @@
 #include "helpers/task/process.h"
 
 #include <apr_strings.h>
-#include <apr_time.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -13,6 +12,8 @@
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 typedef struct keeper_t {
     char *text;
@@ -80,43 +81,60 @@ static apr_status_t start(pid_t *ppid, const task_process_t *process, int pipe_e
     return code == 0 ? APR_SUCCESS : retrace_fail(err, code, "start %s", process->argv[0]);
 }
 
-/* Until there is something to read. @return APR_TIMEUP  max_ms are over; APR_EINTR  it is to end */
-static apr_status_t wait_output(int fd, const task_process_t *process, apr_time_t deadline)
+/* Of what is asked for and what has to be kept in time. By a clock that nobody sets. */
+typedef struct watch_t {
+    const task_process_t *process;
+    int64_t end_ms;
+    int64_t look_ms; /* when may_go_on is asked next */
+} watch_t;
+
+static apr_status_t look_around(watch_t *watch)
+{
+    int64_t now_ms = retrace_clock_ms();
+
+    if (now_ms >= watch->end_ms) {
+        return APR_TIMEUP;
+    }
+    if (watch->process->may_go_on == NULL || now_ms < watch->look_ms) {
+        return APR_SUCCESS;
+    }
+    watch->look_ms = now_ms + TASK_PROCESS_LOOK_MS;
+    return watch->process->may_go_on(watch->process->baton) ? APR_SUCCESS : APR_EINTR;
+}
+
+/* Until there is something to read; one that never stops writing is looked after, too.
+ * @return APR_TIMEUP  max_ms are over; APR_EINTR  it is to end */
+static apr_status_t wait_output(int fd, watch_t *watch)
 {
     struct pollfd source = { .fd = fd, .events = POLLIN };
+    int rc = 0;
 
-    for (;;) {
-        int64_t left_ms = (deadline - apr_time_now()) / 1000;
-        int rc;
+    do {
+        apr_status_t rv = look_around(watch);
+        int64_t until_ms = watch->process->may_go_on != NULL && watch->look_ms < watch->end_ms
+            ? watch->look_ms
+            : watch->end_ms;
+        int64_t left_ms = until_ms - retrace_clock_ms();
 
-        if (left_ms <= 0) {
-            return APR_TIMEUP;
+        if (rv != APR_SUCCESS) {
+            return rv;
         }
-        if (process->may_go_on != NULL && left_ms > TASK_PROCESS_LOOK_MS) {
-            left_ms = TASK_PROCESS_LOOK_MS;
-        }
-        rc = poll(&source, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms);
-        if (rc > 0) {
-            return APR_SUCCESS;
-        }
-        if (rc < 0 && errno != EINTR) {
-            return errno;
-        }
-        if (process->may_go_on != NULL && !process->may_go_on(process->baton)) {
-            return APR_EINTR;
-        }
-    }
+        left_ms = left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms;
+        rc = poll(&source, 1, (int)left_ms);
+    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    return rc > 0 ? APR_SUCCESS : errno;
 }
 
 /* Until the other end is closed. */
 static apr_status_t keep(keeper_t *keeper, int fd, const task_process_t *process)
 {
-    apr_time_t deadline = apr_time_now() + process->max_ms * 1000;
+    int64_t now_ms = retrace_clock_ms();
+    watch_t watch = { process, now_ms + process->max_ms, now_ms + TASK_PROCESS_LOOK_MS };
     char dropped[4096];
 
     for (;;) {
         apr_size_t room = TASK_OUTPUT_MAX - keeper->used;
-        apr_status_t rv = wait_output(fd, process, deadline);
+        apr_status_t rv = wait_output(fd, &watch);
         ssize_t got;
 
         if (rv != APR_SUCCESS) {

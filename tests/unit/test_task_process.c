@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <apr_time.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -15,6 +16,16 @@
 #include "tests/unit/workspace.h"
 
 #define LONG_MS 60000
+
+/* A system clock that is put forward between two looks at it; APR's own is not asked for. */
+static apr_time_t jump;
+static apr_time_t clock_us;
+
+apr_time_t apr_time_now(void)
+{
+    clock_us += jump;
+    return clock_us;
+}
 
 static apr_status_t run(workspace_t *ws, const char *script, int out, int64_t max_ms,
                         const char **pkept)
@@ -114,12 +125,38 @@ static void who_may_not_go_on_gets_the_time_to_end(void **state)
     assert_string_equal(workspace_read(ws, "end"), "in order\n");
 }
 
+static void also_when_it_never_stops_writing(void **state)
+{
+    workspace_t *ws = *state;
+    const char *const argv[] = { "yes", NULL };
+    const char *kept = NULL;
+    int asked = 0;
+    const task_process_t process = {
+        .argv = argv, .out = -1, .max_ms = 5000, .may_go_on = refuse, .baton = &asked
+    };
+
+    assert_int_equal(task_process_run(&kept, &process, &ws->err, ws->pool), APR_EINTR);
+    assert_int_equal(asked, 1);
+}
+
+static void time_is_not_what_the_system_clock_says(void **state)
+{
+    const char *kept = NULL;
+
+    jump = apr_time_from_sec(86400);
+    assert_int_equal(run(*state, "echo out", -1, LONG_MS, &kept), APR_SUCCESS);
+    jump = 0;
+    assert_string_equal(kept, "out\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(who_may_not_go_on_gets_the_time_to_end),
+        TEST(also_when_it_never_stops_writing),
+        TEST(time_is_not_what_the_system_clock_says),
         TEST(its_output_is_kept),
         TEST(or_goes_into_a_file_and_its_complaints_are_kept),
         TEST(no_more_is_kept_than_the_limit),
