@@ -22,10 +22,11 @@ bool reposync_strip_keeps(const char *path, const char *start, size_t length);
 
 /**
  * Write the reduced package.
- * @param pdropped  how many files it lacks; 0: the original is as good
+ * @param pdropped  how many files it lacks; 0: the original is as good, or smaller
  * @param to        an empty file, open for writing; not closed
  * @param from      a verified package; not closed
- * @return APR_EINVAL  the package cannot be read: it must stay whole
+ * @return APR_EINVAL  the package cannot be read, or its header has no SHA-2 checksums of its files, which
+ *                     workers could not check then: it must stay whole
  *         other       `to` cannot be written
  */
 apr_status_t reposync_strip(int *pdropped, int to, int from, retrace_error_t *err,

@@ -148,6 +148,61 @@ static void what_is_kept(void **state)
     assert_false(reposync_strip_keeps("/usr/lib/debugger", "text", 4));
 }
 
+static void make_odd(const workspace_t *ws, const char *install, const char *options)
+{
+    make_linked(ws); /* is there an rpmbuild? */
+    workspace_write(ws, "odd.spec",
+                    apr_pstrcat(ws->pool,
+                                "Name: odd\nVersion: 1\nRelease: 1\nSummary: x\nLicense: x\n"
+                                "AutoReqProv: no\n%description\nx\n%install\n"
+                                "mkdir -p %{buildroot}/x\ncd %{buildroot}/x\n",
+                                install, "\n%files\n/x\n", NULL));
+    workspace_shell(ws,
+                    apr_pstrcat(ws->pool,
+                                "rpmbuild -bb --quiet --define \"_topdir $PWD/top\" --define "
+                                "'debug_package %{nil}' --define '_build_id_links none' --define "
+                                "'__os_install_post %{nil}' ",
+                                options, " odd.spec >log 2>&1 && mv top/RPMS/*/odd-*.rpm odd.rpm",
+                                NULL));
+}
+
+/* Workers could check none of its files. */
+static void files_with_weak_checksums_stay(void **state)
+{
+    static const struct {
+        const char *algorithm;
+        apr_status_t expected;
+    } cases[] = { { "1", APR_EINVAL },
+                  { "2", APR_EINVAL },
+                  { "8", APR_SUCCESS },
+                  { "9", APR_SUCCESS },
+                  { "10", APR_SUCCESS } };
+    workspace_t *ws = *state;
+    size_t i;
+
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int dropped = -1;
+
+        make_odd(ws, "{ printf '\\177ELF'; seq 9000; } >elf; head -c 9000 /dev/urandom >text",
+                 apr_pstrcat(ws->pool, "--define '_binary_filedigest_algorithm ",
+                             cases[i].algorithm, "'", NULL));
+        assert_int_equal(strip(ws, &dropped, "odd.rpm"), cases[i].expected);
+        assert_int_equal(dropped, cases[i].expected == APR_SUCCESS ? 1 : -1);
+    }
+}
+
+/* Packed by xz it is smaller as it is, with all files. */
+static void what_would_grow_stays(void **state)
+{
+    workspace_t *ws = *state;
+    int dropped = -1;
+
+    make_odd(ws, "{ printf '\\177ELF'; seq 400000; } >elf; echo text >text",
+             "--define '_binary_payload w9.xzdio'");
+    assert_int_equal(strip(ws, &dropped, "odd.rpm"), APR_SUCCESS);
+    assert_int_equal(dropped, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -156,6 +211,7 @@ int main(void)
         TEST(what_is_no_package_is_refused),           TEST(a_payload_that_breaks_off_is_refused),
         TEST(hard_links_keep_their_content),           TEST(the_signed_part_stays_byte_by_byte),
         TEST(a_package_of_nothing_else_loses_nothing), TEST(what_is_kept),
+        TEST(files_with_weak_checksums_stay),          TEST(what_would_grow_stays),
     };
 
     apr_initialize();
