@@ -247,14 +247,62 @@ apr_status_t reposync_place_publish(const reposync_place_t *place, const char *p
     return APR_SUCCESS;
 }
 
+/* Where a path below the directory leads to without a link on the way. @param pname  behind the last '/' */
+static apr_status_t open_parent(int *pfd, const char **pname, const reposync_place_t *place,
+                                const char *path, retrace_error_t *err)
+{
+    int fd = fcntl(place->fd, F_DUPFD_CLOEXEC, 0);
+    apr_status_t rv = fd >= 0 ? APR_SUCCESS : retrace_fail(err, errno, "open a directory");
+    const char *slash;
+
+    while (rv == APR_SUCCESS && (slash = strchr(path, '/')) != NULL) {
+        char part[PATH_BYTES];
+        int below = -1;
+
+        snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+        rv = retrace_fs_open_dir(&below, fd, part, err);
+        (void)close(fd);
+        fd = below;
+        path = slash + 1;
+    }
+    if (rv == APR_SUCCESS) {
+        *pfd = fd;
+        *pname = path;
+    }
+    return rv;
+}
+
+bool reposync_place_stat(struct stat *info, const reposync_place_t *place, const char *path)
+{
+    const char *name = NULL;
+    int fd = -1;
+    bool is_file;
+
+    if (open_parent(&fd, &name, place, path, NULL) != APR_SUCCESS) {
+        return false;
+    }
+    is_file = fstatat(fd, name, info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(info->st_mode);
+    (void)close(fd);
+    return is_file;
+}
+
 apr_status_t reposync_place_remove(const reposync_place_t *place, const char *path,
                                    retrace_error_t *err)
 {
+    const char *name = NULL;
+    int fd = -1;
     apr_status_t rv = mark_changed(place, err);
 
-    if (rv == APR_SUCCESS && unlinkat(place->fd, path, 0) != 0 && errno != ENOENT) {
+    if (rv == APR_SUCCESS) {
+        rv = open_parent(&fd, &name, place, path, err);
+    }
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    if (unlinkat(fd, name, 0) != 0 && errno != ENOENT) {
         rv = retrace_fail(err, errno, "remove %s/%s", place->directory, path);
     }
+    (void)close(fd);
     return rv;
 }
 

@@ -7,6 +7,7 @@
 #include <apr_pools.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "helpers/reposync/reposync.h"
 #include "lib/error.h"
@@ -53,7 +54,10 @@ bool reposync_place_has(const reposync_place_t *place, const char *name, int64_t
 apr_status_t reposync_place_publish(const reposync_place_t *place, const char *part,
                                     const char *name, retrace_error_t *err);
 
-/** Remove a package. @param path  below the directory */
+/** Is this a regular file below the directory, without a link on the way? It may lead elsewhere. */
+bool reposync_place_stat(struct stat *info, const reposync_place_t *place, const char *path);
+
+/** Remove a package. @param path  below the directory; nothing follows a link */
 apr_status_t reposync_place_remove(const reposync_place_t *place, const char *path,
                                    retrace_error_t *err);
 

@@ -99,9 +99,7 @@ static void take_package(void *baton, const retrace_repodata_package_t *package)
     struct stat info;
     reposync_old_t *old;
 
-    if (package->href == NULL
-        || fstatat(scan->place->fd, package->href, &info, AT_SYMLINK_NOFOLLOW) != 0
-        || !S_ISREG(info.st_mode)) {
+    if (package->href == NULL || !reposync_place_stat(&info, scan->place, package->href)) {
         return;
     }
     old = apr_array_push(scan->packages);

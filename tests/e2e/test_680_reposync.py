@@ -760,3 +760,13 @@ class TestRawhide:
         told = full.run("--dry-run")
         assert "3 superseded packages would go" in told
         assert self.left(full) == set(self.VERSIONS)
+
+    def test_680_085_nothing_behind_a_link(self, full):
+        """An admin has linked another release's packages into this one: createrepo_c follows."""
+        there = full.repo_dir / "fedora-36-x86_64"
+        (full.directory(RAWHIDE) / "Packages").rename(there)
+        (full.directory(RAWHIDE) / "more").symlink_to(there)
+        run("createrepo_c", "--quiet", full.directory(RAWHIDE))
+        assert len(full.described(RAWHIDE)) == 5
+        full.run()
+        assert {file.name.split("-")[1] for file in there.rglob("*.rpm")} == set(self.VERSIONS)
