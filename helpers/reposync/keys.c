@@ -26,6 +26,7 @@ apr_status_t reposync_keys_open(reposync_keys_t **pkeys, const reposync_t *sync,
     apr_status_t rv =
         retrace_key_file_find(&keys->file, sync->config->gpg_key_dir, place->release, err, p);
 
+    keys->sync = sync;
     keys->place = place;
     /* A relative one is taken for something else, and passes. */
     keys->database = apr_pstrcat(p, place->work_path, "/" DATABASE, NULL);
@@ -61,10 +62,16 @@ apr_status_t reposync_keys_verify(const reposync_keys_t *keys, const char *name,
     const char *path = apr_pstrcat(scratch, keys->place->work_path, "/", name, NULL);
     const char *const argv[] = { "rpmkeys",    "--dbpath",  keys->database, "--define", DEMAND,
                                  "--checksig", "--verbose", path,           NULL };
-    const task_process_t process = { .argv = argv, .out = -1, .is_silent = true, .max_ms = MAX_MS };
+    const task_process_t process = {
+        .argv = argv, .out = -1, .is_silent = true, .max_ms = MAX_MS
+    };
     const char *kept = "";
     apr_status_t rv = task_process_run(&kept, &process, err, scratch);
 
+    /* A terminal's signal ends rpmkeys, too: that says nothing of the package. */
+    if (rv != APR_SUCCESS && reposync_is_over(keys->sync)) {
+        return retrace_fail(err, REPOSYNC_INTERRUPTED, "verify a signature");
+    }
     if (rv != APR_EGENERAL) {
         return rv;
     }

@@ -155,6 +155,7 @@ int main(int argc, char *argv[])
 
     (void)signal(SIGPIPE, SIG_IGN);
     (void)umask(022);
+    (void)setenv("LC_ALL", "C", 1); /* for rpmkeys, rsync and createrepo_c, whose words are read */
     if (apr_initialize() != APR_SUCCESS || apr_pool_create(&pool, NULL) != APR_SUCCESS
         || curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
         fputs(NAME ": no memory\n", stderr);

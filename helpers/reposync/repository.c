@@ -202,7 +202,7 @@ static apr_status_t take_package(const repository_t *repository, const reposync_
     rv = reposync_source_get(repository->source, &want, err, scratch);
     if (rv == APR_SUCCESS && repository->section->gpgcheck) {
         rv = reposync_keys_verify(repository->work->keys, want.part, err, scratch);
-        if (rv != APR_SUCCESS) {
+        if (rv == APR_EINVAL) {
             (void)retrace_fs_remove(place->work, want.part, NULL);
         }
     }
@@ -244,16 +244,20 @@ static apr_status_t take_batch(const repository_t *repository, int first, apr_po
     const reposync_url_t *url = reposync_source_current(repository->source);
     apr_array_header_t *hrefs = apr_array_make(scratch, REPOSYNC_RSYNC_BATCH, sizeof(const char *));
     const apr_array_header_t *packages = repository->plan->packages;
+    int64_t largest = 0;
     int i;
 
     if (url == NULL || url->scheme != REPOSYNC_RSYNC) {
         return APR_SUCCESS;
     }
     for (i = first; i < packages->nelts && i < first + REPOSYNC_RSYNC_BATCH; i++) {
-        APR_ARRAY_PUSH(hrefs, const char *) = APR_ARRAY_IDX(packages, i, reposync_package_t).href;
+        const reposync_package_t *package = &APR_ARRAY_IDX(packages, i, reposync_package_t);
+
+        APR_ARRAY_PUSH(hrefs, const char *) = package->href;
+        largest = package->size > largest ? package->size : largest;
     }
     return reposync_rsync_files(repository->work->sync, repository->work->place, url, hrefs,
-                                repository->err, scratch)
+                                largest, repository->err, scratch)
             == REPOSYNC_INTERRUPTED
         ? REPOSYNC_INTERRUPTED
         : APR_SUCCESS;

@@ -4,8 +4,10 @@
 #include "helpers/reposync/rsync.h"
 
 #include <apr_strings.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "helpers/task/process.h"
@@ -80,8 +82,12 @@ static apr_status_t run_rsync(run_t *run, const char *const *more, retrace_error
     APR_ARRAY_PUSH(argv, const char *) = NULL;
     process.argv = (const char *const *)argv->elts;
     rv = task_process_run(&kept, &process, err, p);
-    if (rv == APR_EINTR) {
+    /* A terminal's signal ends rsync by itself. */
+    if (rv == APR_EINTR || (rv != APR_SUCCESS && reposync_is_over(run->sync))) {
         return retrace_fail(err, REPOSYNC_INTERRUPTED, "rsync");
+    }
+    if (rv == APR_INCOMPLETE) {
+        return retrace_fail(err, APR_TIMEUP, "rsync was killed");
     }
     if (rv == APR_EGENERAL) {
         return retrace_fail(err, APR_TIMEUP, "rsync: %.*s", (int)strcspn(kept, "\n"), kept);
@@ -106,7 +112,7 @@ apr_status_t reposync_rsync_file(reposync_t *sync, const reposync_place_t *place
 
 apr_status_t reposync_rsync_files(reposync_t *sync, const reposync_place_t *place,
                                   const reposync_url_t *url, const apr_array_header_t *hrefs,
-                                  retrace_error_t *err, apr_pool_t *scratch)
+                                  int64_t max_bytes, retrace_error_t *err, apr_pool_t *scratch)
 {
     run_t run = { sync, place, hrefs->nelts };
     const char *list = apr_pstrcat(scratch, apr_array_pstrcat(scratch, hrefs, '\n'), "\n", NULL);
@@ -115,7 +121,7 @@ apr_status_t reposync_rsync_files(reposync_t *sync, const reposync_place_t *plac
                                  "--no-relative",
                                  apr_pstrcat(scratch, "--files-from=", place->work_path, "/" LIST,
                                              NULL),
-                                 apr_psprintf(scratch, "--max-size=%dG", REPOSYNC_RSYNC_MAX_GB),
+                                 apr_psprintf(scratch, "--max-size=%ld", (long)max_bytes),
                                  "--",
                                  apr_pstrcat(scratch, url->text, "/", NULL),
                                  apr_pstrcat(scratch, place->work_path, "/" STAGE "/", NULL),
@@ -137,6 +143,16 @@ apr_status_t reposync_rsync_files(reposync_t *sync, const reposync_place_t *plac
 bool reposync_rsync_take(const reposync_place_t *place, const char *name, const char *part,
                          apr_pool_t *scratch)
 {
-    return renameat(place->work, apr_pstrcat(scratch, STAGE "/", name, NULL), place->work, part)
-        == 0;
+    const char *staged = apr_pstrcat(scratch, STAGE "/", name, NULL);
+    struct stat info;
+
+    if (fstatat(place->work, staged, &info, AT_SYMLINK_NOFOLLOW) != 0) {
+        return false;
+    }
+    /* A directory, say, which no later run could get rid of under the other name. */
+    if (!S_ISREG(info.st_mode)) {
+        (void)retrace_fs_remove(place->work, staged, NULL);
+        return false;
+    }
+    return renameat(place->work, staged, place->work, part) == 0;
 }

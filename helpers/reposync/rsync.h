@@ -14,7 +14,6 @@
 
 #define REPOSYNC_RSYNC_MAX_S  86400 /* of one run */
 #define REPOSYNC_RSYNC_BATCH  500   /* files of one run */
-#define REPOSYNC_RSYNC_MAX_GB 64    /* of one file; what a list does not know goes by this */
 
 /**
  * Get one file to .sync/<name>; what is there is its beginning.
@@ -29,12 +28,13 @@ apr_status_t reposync_rsync_file(reposync_t *sync, const reposync_place_t *place
 /**
  * Get many files to .sync/rsync/<last part of the place>; those that are not there are told by their
  * absence.
- * @param hrefs  of const char *, at most REPOSYNC_RSYNC_BATCH
+ * @param hrefs      of const char *, at most REPOSYNC_RSYNC_BATCH
+ * @param max_bytes  of the largest one; what is larger is left out
  * @return as above; some may be there all the same
  */
 apr_status_t reposync_rsync_files(reposync_t *sync, const reposync_place_t *place,
                                   const reposync_url_t *url, const apr_array_header_t *hrefs,
-                                  retrace_error_t *err, apr_pool_t *scratch);
+                                  int64_t max_bytes, retrace_error_t *err, apr_pool_t *scratch);
 
 /** Take such a file over as .sync/<part>. @return false when it is not there */
 bool reposync_rsync_take(const reposync_place_t *place, const char *name, const char *part,

@@ -178,7 +178,10 @@ static apr_status_t finish(pid_t pid, int fd, apr_status_t rv, const char *name,
     if (rv != APR_SUCCESS) {
         return retrace_fail(err, rv, "%s took too long", name);
     }
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    if (WIFSIGNALED(status)) {
+        return retrace_fail(err, APR_INCOMPLETE, "signal %d has ended %s", WTERMSIG(status), name);
+    }
+    if (WEXITSTATUS(status) != 0) {
         return retrace_fail(err, APR_EGENERAL, "%s failed", name);
     }
     return APR_SUCCESS;

@@ -31,6 +31,8 @@ typedef struct task_process_t {
  * @return APR_ENOENT    there is no such program
  *         APR_TIMEUP    it took too long
  *         APR_EINTR     may_go_on said no: it got SIGTERM first
+ *         APR_INCOMPLETE  a signal has ended it, that of a terminal or of a full memory: it has judged
+ *                         nothing
  *         APR_EGENERAL  it ended with a failure
  */
 apr_status_t task_process_run(const char **pkept, const task_process_t *process,

@@ -220,6 +220,29 @@ class TestSignatures:
         stage.file(stage.packages()[0]).unlink()
         assert "it is not signed with a key of " in stage.run(code=FAILED)
 
+    def fake_rpmkeys(self, stage, script):
+        """In front of the real one, which imports the keys."""
+        real, fake = shutil.which("rpmkeys"), stage.place / "bin/rpmkeys"
+        fake.parent.mkdir()
+        fake.write_text(f"#!/bin/sh\ncase $* in *--import*) exec {real} \"$@\" ;; esac\n{script}\n",
+                        encoding="ascii")
+        fake.chmod(0o755)
+        return {**os.environ, "PATH": f"{fake.parent}:{os.environ['PATH']}", "LC_ALL": "C.UTF-8"}
+
+    @pytest.mark.parametrize("script, code, words", [
+        ("kill -9 $$", FAILED, "signal 9 has ended rpmkeys"),
+        ("kill -INT $PPID; kill -INT $$", INTERRUPTED, "interrupted; what was downloaded stays"),
+        ("test $LC_ALL = C || exit 3; kill -9 $$", FAILED, "signal 9 has ended rpmkeys")])
+    def test_680_023_rpmkeys_is_killed(self, stage, remote, made, script, code, words):
+        """For want of memory, or with this program by a terminal: the package is as good as before."""
+        self.key(stage, made.good_key)
+        stage.base(f"file://{remote(made.signed['good'])}", more="gpgcheck=1")
+        result = subprocess.run(stage.words(), capture_output=True, text=True, check=False,
+                                env=self.fake_rpmkeys(stage, script))
+        assert result.returncode == code and words in result.stderr
+        assert "not signed" not in result.stderr and " 0 refused" in result.stderr
+        assert len(list((stage.directory() / ".sync").glob("*.rpm.part"))) == 1
+
     @pytest.mark.parametrize("content, words", [(None, "there is no file of keys for"),
                                                 (b"none", "holds no key that rpmkeys takes")])
     def test_680_022_no_keys(self, stage, remote, made, content, words):
@@ -334,6 +357,24 @@ class TestTransfer:
         stage.base(f"file://{root}")
         assert "1 new" in stage.run()
         assert stage.packages() == [name_of(made.small["1.0"])]
+
+    def test_680_043_rsync_with_a_directory(self, stage, remote, made, tmp_path):
+        """In place of a package. Later, with the package, all is well; so it is with a larger file."""
+        root = remote(made.small["1.0"], made.small["1.1"])
+        package, larger = (root / "Packages" / made.small[version].name for version in ("1.0", "1.1"))
+        content = larger.read_bytes()
+        package.unlink()
+        package.mkdir()
+        larger.write_bytes(bytes(4_000_000))
+        with mirror.rsync_daemon(tmp_path, root) as (url, _):
+            stage.base(url)
+            assert "0 new, 0 kept, 2 refused, 0 failed" in stage.run(code=FAILED)
+            staged = stage.directory() / ".sync/rsync" / larger.name
+            assert not staged.exists()
+            package.rmdir()
+            shutil.copy2(made.small["1.0"], package)
+            larger.write_bytes(content)
+            assert "2 new, 0 kept, 0 refused, 0 failed" in stage.run()
 
     @pytest.mark.parametrize("compression", ["xz", "bz2"])
     def test_680_034_other_compressions(self, stage, remote, compression):

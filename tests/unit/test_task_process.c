@@ -23,7 +23,7 @@ static apr_time_t clock_us;
 
 apr_time_t apr_time_now(void)
 {
-    clock_us += jump;
+    clock_us += jump + 1000;
     return clock_us;
 }
 
@@ -86,6 +86,16 @@ static void one_that_does_not_end_is_killed(void **state)
 
     assert_int_equal(run(ws, "echo begun; exec sleep 600", -1, 100, &kept), APR_TIMEUP);
     assert_string_equal(ws->err.text, "sh took too long");
+}
+
+static void one_that_was_killed_has_judged_nothing(void **state)
+{
+    workspace_t *ws = *state;
+    const char *kept = NULL;
+
+    assert_int_equal(run(ws, "echo begun; kill -9 $$", -1, LONG_MS, &kept), APR_INCOMPLETE);
+    assert_string_equal(ws->err.text, "signal 9 has ended sh");
+    assert_string_equal(kept, "begun\n");
 }
 
 static void a_program_that_is_not_there_is_told(void **state)
@@ -157,6 +167,7 @@ int main(void)
         TEST(who_may_not_go_on_gets_the_time_to_end),
         TEST(also_when_it_never_stops_writing),
         TEST(time_is_not_what_the_system_clock_says),
+        TEST(one_that_was_killed_has_judged_nothing),
         TEST(its_output_is_kept),
         TEST(or_goes_into_a_file_and_its_complaints_are_kept),
         TEST(no_more_is_kept_than_the_limit),
