@@ -22,12 +22,13 @@ reposync_mirrors_t *reposync_mirrors_make(apr_pool_t *p)
     return mirrors;
 }
 
+/* A list names servers: files of this machine are none of its affair, and one may be a pipe or a device. */
 static bool add_url(reposync_mirrors_t *mirrors, const char *text, apr_pool_t *p)
 {
     reposync_url_t url;
 
     if (mirrors->urls->nelts >= REPOSYNC_MIRRORS_MAX
-        || reposync_url_parse(&url, text, NULL, p) != APR_SUCCESS) {
+        || reposync_url_parse(&url, text, NULL, p) != APR_SUCCESS || url.scheme == REPOSYNC_FILE) {
         return false;
     }
     APR_ARRAY_PUSH(mirrors->urls, reposync_url_t) = url;

@@ -24,12 +24,12 @@ typedef struct reposync_mirrors_t {
 /** Nothing yet, in p. */
 reposync_mirrors_t *reposync_mirrors_make(apr_pool_t *p);
 
-/** Add those of a mirrorlist; lines that are no URLs are left out.
+/** Add those of a mirrorlist; lines that are no URLs, or those of files, are left out.
  * @return APR_EINVAL  it has none */
 apr_status_t reposync_mirrors_add_list(reposync_mirrors_t *mirrors, const char *text,
                                        retrace_error_t *err, apr_pool_t *p);
 
-/** Add those of a metalink, the preferred ones first.
+/** Add those of a metalink, but files, the preferred ones first.
  * @return APR_EINVAL  it is malformed, has no URL, or no SHA checksum of repomd.xml */
 apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const char *text,
                                            retrace_error_t *err, apr_pool_t *p);

@@ -150,6 +150,21 @@ class TestRefusals:
         assert stage.packages() == []
         assert not (stage.directory() / "repodata").exists()
 
+    def test_680_010_name_that_a_terminal_obeys(self, stage, remote):
+        """U+009B begins a command as ESC [ does; U+202E turns the direction of writing."""
+        root = remote()
+        describe_otherwise(root, "<name>small</name>", "<name>s\u009b2J\u202e</name>")
+        primary = root / "primary.xml"
+        text = primary.read_text(encoding="utf-8").replace('href="Packages/', 'href="/Packages/')
+        primary.write_text(text, encoding="utf-8")
+        digest = hashlib.sha256(primary.read_bytes()).hexdigest()
+        (root / "repodata/repomd.xml").write_text(
+            f'<repomd><data type="primary"><checksum type="sha256">{digest}</checksum>'
+            f'<location href="primary.xml"/></data></repomd>', encoding="ascii")
+        stage.base(f"file://{root}")
+        told = stage.run(code=FAILED)
+        assert "updates: s?2J?: it is at no place below the repository" in told
+
     @pytest.mark.parametrize("list_text, words", [
         ("<metadata>", "no element found"),
         ("no XML", "line 1: "),

@@ -102,6 +102,25 @@ static void a_list_has_a_url_a_line(void **state)
     assert_string_equal(url_at(mirrors, 1), "rsync://b/c");
 }
 
+static void a_list_names_no_file_of_this_machine(void **state)
+{
+    workspace_t *ws = *state;
+    reposync_mirrors_t *mirrors = reposync_mirrors_make(ws->pool);
+
+    assert_int_equal(
+        reposync_mirrors_add_list(mirrors, "file:///srv/pipe\nFILE:///x\n", &ws->err, ws->pool),
+        APR_EINVAL);
+    assert_int_equal(
+        reposync_mirrors_add_metalink(mirrors,
+                                      "<metalink><files><file name='repomd.xml'>"
+                                      "<hash type='sha256'>" SUM "</hash>"
+                                      "<url>file:///srv/repodata/repomd.xml</url></file></files>"
+                                      "</metalink>",
+                                      &ws->err, ws->pool),
+        APR_EINVAL);
+    assert_int_equal(mirrors->urls->nelts, 0);
+}
+
 static void mirrors_have_a_limit(void **state)
 {
     workspace_t *ws = *state;
@@ -188,6 +207,7 @@ int main(void)
         TEST(from_https_nothing_redirects_to_less),
         TEST(a_list_without_a_url_is_refused),
         TEST(a_list_has_a_url_a_line),
+        TEST(a_list_names_no_file_of_this_machine),
         TEST(mirrors_have_a_limit),
         TEST(a_metalink_needs_urls_and_strong_checksums),
         TEST(the_preferred_mirror_comes_first),

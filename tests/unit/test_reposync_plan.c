@@ -117,7 +117,7 @@ static void control_characters_do_not_reach_a_terminal(void **state)
 
     reposync_plan_tell(&fixture->plan, "a\033[2J\nb", "bad");
     assert_int_equal(finish(ws, fixture), 1);
-    assert_string_equal(workspace_read(ws, "told"), "x-1-y r: a?[2J?b: bad\n");
+    assert_string_equal(workspace_read(ws, "told"), "x-1-y r: a?[2J b: bad\n");
 }
 
 static void source_code_is_left_out(void **state)
