@@ -62,9 +62,7 @@ apr_status_t reposync_keys_verify(const reposync_keys_t *keys, const char *name,
     const char *path = apr_pstrcat(scratch, keys->place->work_path, "/", name, NULL);
     const char *const argv[] = { "rpmkeys",    "--dbpath",  keys->database, "--define", DEMAND,
                                  "--checksig", "--verbose", path,           NULL };
-    const task_process_t process = {
-        .argv = argv, .out = -1, .is_silent = true, .max_ms = MAX_MS
-    };
+    const task_process_t process = { .argv = argv, .out = -1, .is_silent = true, .max_ms = MAX_MS };
     const char *kept = "";
     apr_status_t rv = task_process_run(&kept, &process, err, scratch);
 

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "helpers/reposync/header.h"
 #include "lib/fs.h"
 
 #define LOCK        "lock"
@@ -224,6 +225,25 @@ static apr_status_t make_letter(const reposync_place_t *place, const char *name,
         (void)close(fd);
     }
     return rv;
+}
+
+static bool is_called(int dir, const char *path, const char *name)
+{
+    int fd = openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool is_called = fd >= 0 && reposync_header_is_of(name, fd);
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return is_called;
+}
+
+bool reposync_place_is_another(const reposync_place_t *place, const char *part, const char *name)
+{
+    char path[PATH_BYTES];
+
+    (void)path_of(path, name);
+    return is_called(place->fd, path, name) && !is_called(place->work, part, name);
 }
 
 apr_status_t reposync_place_publish(const reposync_place_t *place, const char *part,

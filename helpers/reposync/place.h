@@ -48,6 +48,13 @@ const char *reposync_place_plain_name(const char *name, apr_pool_t *p);
 bool reposync_place_has(const reposync_place_t *place, const char *name, int64_t size);
 
 /**
+ * Would a complete file of .sync take the name of another package? Whoever writes a repository's lists may
+ * call any good package by the name of any other one.
+ * @return true when the one that is here is called as its header says, and the new one is not
+ */
+bool reposync_place_is_another(const reposync_place_t *place, const char *part, const char *name);
+
+/**
  * Give a complete file of .sync its name among the packages.
  * @param part  its name there; gone afterwards
  */

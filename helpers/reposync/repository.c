@@ -206,6 +206,10 @@ static apr_status_t take_package(const repository_t *repository, const reposync_
             (void)retrace_fs_remove(place->work, want.part, NULL);
         }
     }
+    if (rv == APR_SUCCESS && reposync_place_is_another(place, want.part, package->name)) {
+        (void)retrace_fs_remove(place->work, want.part, NULL);
+        rv = retrace_fail(err, APR_EINVAL, "it is another package than this one, which is here");
+    }
     return rv == APR_SUCCESS ? publish(repository, want.part, package->name, err, scratch) : rv;
 }
 

@@ -12,8 +12,8 @@
 #include "helpers/reposync/url.h"
 #include "lib/error.h"
 
-#define REPOSYNC_RSYNC_MAX_S  86400 /* of one run */
-#define REPOSYNC_RSYNC_BATCH  500   /* files of one run */
+#define REPOSYNC_RSYNC_MAX_S 86400 /* of one run */
+#define REPOSYNC_RSYNC_BATCH 500   /* files of one run */
 
 /**
  * Get one file to .sync/<name>; what is there is its beginning.

@@ -13,16 +13,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "helpers/reposync/header.h"
 #include "lib/fs.h"
 
-#define BLOCK               65536 /* bytes of one read */
-#define LEAD_BYTES          96    /* of every package; RPM 3.0 and later */
-#define INTRO_BYTES         16    /* of a header: magic, version, how much follows */
-#define ENTRY_BYTES         16    /* of each of its entries */
-#define SIGNATURE_ALIGNMENT 8
-#define TAG_FILE_DIGEST     5011 /* RPMTAG_FILEDIGESTALGO: one number, of OpenPGP's */
-#define DIGEST_SHA256       8
-#define DIGEST_SHA512       10
+#define BLOCK         65536 /* bytes of one read */
+#define DIGEST_SHA256 8     /* OpenPGP's numbers */
+#define DIGEST_SHA512 10
 
 /* --- What stays ---------------------------------------------------------------------------- */
 
@@ -42,72 +38,13 @@ bool reposync_strip_keeps(const char *path, const char *start, size_t length)
 
 /* --- The part that is signed ----------------------------------------------------------------- */
 
-static uint32_t number_at(const unsigned char *bytes)
-{
-    return (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 | (uint32_t)bytes[2] << 8
-        | (uint32_t)bytes[3];
-}
-
-/* One of the two headers in front of the payload. */
-typedef struct head_t {
-    int64_t offset;
-    int64_t entries;
-    int64_t bytes; /* of what they tell of, behind them */
-} head_t;
-
-static int64_t end_of(const head_t *head)
-{
-    return head->offset + INTRO_BYTES + head->entries * ENTRY_BYTES + head->bytes;
-}
-
-/* @return false when there is none at this offset */
-static bool read_head(head_t *head, int fd, int64_t offset)
-{
-    static const unsigned char magic[] = { 0x8e, 0xad, 0xe8, 0x01 };
-    unsigned char intro[INTRO_BYTES];
-
-    if (pread(fd, intro, sizeof(intro), (off_t)offset) != (ssize_t)sizeof(intro)
-        || memcmp(intro, magic, sizeof(magic)) != 0) {
-        return false;
-    }
-    *head = (head_t){ offset, number_at(intro + 8), number_at(intro + 12) };
-    return end_of(head) <= REPOSYNC_STRIP_MAX_HEAD;
-}
-
-/* The one that names the files; behind it is the payload. @return false when it is no package */
-static bool find_head(head_t *head, int fd)
-{
-    head_t signature;
-
-    return read_head(&signature, fd, LEAD_BYTES)
-        && read_head(head, fd,
-                     (end_of(&signature) + SIGNATURE_ALIGNMENT - 1) / SIGNATURE_ALIGNMENT
-                         * SIGNATURE_ALIGNMENT);
-}
-
 /* Workers check each file of a reduced package by the header's digest of it. Without the tag it is MD5. */
-static bool has_strong_digests(const head_t *head, int fd)
+static bool has_strong_digests(const reposync_header_t *header, int fd)
 {
-    unsigned char bytes[ENTRY_BYTES];
-    int64_t i;
+    uint32_t algorithm = 0;
 
-    for (i = 0; i < head->entries; i++) {
-        int64_t at = head->offset + INTRO_BYTES + i * ENTRY_BYTES;
-
-        if (pread(fd, bytes, ENTRY_BYTES, (off_t)at) != ENTRY_BYTES) {
-            return false;
-        }
-        if (number_at(bytes) == TAG_FILE_DIGEST) {
-            uint32_t algorithm = 0;
-
-            at = head->offset + INTRO_BYTES + head->entries * ENTRY_BYTES + number_at(bytes + 8);
-            if (pread(fd, bytes, sizeof(algorithm), (off_t)at) == (ssize_t)sizeof(algorithm)) {
-                algorithm = number_at(bytes);
-            }
-            return algorithm >= DIGEST_SHA256 && algorithm <= DIGEST_SHA512;
-        }
-    }
-    return false;
+    return reposync_header_number(&algorithm, header, fd, REPOSYNC_TAG_FILE_DIGEST)
+        && algorithm >= DIGEST_SHA256 && algorithm <= DIGEST_SHA512;
 }
 
 static apr_status_t copy_head(int to, int from, int64_t length, retrace_error_t *err)
@@ -331,20 +268,20 @@ apr_status_t reposync_strip(int *pdropped, int to, int from, retrace_error_t *er
                             .waiting = apr_hash_make(scratch),
                             .err = err,
                             .pool = scratch };
-    head_t head;
+    reposync_header_t header;
     apr_status_t rv;
 
     if (stripper.in == NULL || stripper.out == NULL) {
         rv = retrace_fail(err, APR_ENOMEM, "unpack a package");
     }
-    else if (!find_head(&head, from)) {
+    else if (!reposync_header_find(&header, from)) {
         rv = retrace_fail(err, APR_EINVAL, "it is no RPM package");
     }
-    else if (!has_strong_digests(&head, from)) {
+    else if (!has_strong_digests(&header, from)) {
         rv = retrace_fail(err, APR_EINVAL, "its header has no SHA-2 checksums of files");
     }
     else {
-        rv = copy_head(to, from, end_of(&head), err);
+        rv = copy_head(to, from, reposync_header_end(&header), err);
     }
     if (rv == APR_SUCCESS) {
         rv = strip_payload(&stripper, to, from);

@@ -10,8 +10,7 @@
 
 #include "lib/error.h"
 
-#define REPOSYNC_STRIP_MAX_HEAD  (512 * 1024 * 1024) /* bytes of lead, signature and header */
-#define REPOSYNC_STRIP_MAX_FILES 500000              /* of a package */
+#define REPOSYNC_STRIP_MAX_FILES 500000 /* of a package */
 
 /**
  * Is this entry of a payload kept? Pure.

@@ -268,6 +268,37 @@ class TestSignatures:
         assert stage.packages() == []
 
 
+    def lie(self, root, here, other):
+        """A repository that calls one package by another one's name."""
+        shutil.copy2(other, root / "Packages" / here.name)
+        run("createrepo_c", "--quiet", root)
+
+    def test_680_024_another_package_under_this_name(self, stage, remote, made):
+        """It is signed as well, but what is here stays."""
+        here, other = made.small["1.0"], made.big
+        root = remote(here)
+        stage.base(f"file://{root}")
+        stage.run()
+        self.lie(root, here, other)
+        told = stage.run(code=FAILED)
+        assert f"{here.name}: it is another package than this one, which is here" in told
+        assert "1 refused" in told and stage.file(here.name).read_bytes() == here.read_bytes()
+
+    def test_680_025_this_package_once_more(self, stage, remote, made, tmp_path):
+        """Built again since then; also in place of one that had its name without right."""
+        here = build(tmp_path, "small", "1.0", 5000)
+        root = remote(made.small["1.0"])
+        stage.base(f"file://{root}")
+        for other in (made.small["1.0"], made.big):
+            self.lie(root, here, other)
+            shutil.rmtree(stage.directory(), ignore_errors=True)
+            stage.run()
+            assert stage.file(here.name).read_bytes() == other.read_bytes()
+            self.lie(root, here, here)
+            assert "1 new, 0 kept, 0 refused" in stage.run()
+            assert stage.file(here.name).read_bytes() == here.read_bytes()
+
+
 class TestTransfer:
     def test_680_030_http(self, stage, remote, made):
         """Two repositories in one directory; the second run finds everything here."""
