@@ -158,13 +158,15 @@ static bool mirror_all(apr_status_t *prv, reposync_work_t *work, const apr_array
     return is_well;
 }
 
-/* Only when all is well is it known what repositories still offer, and which parts are of no use. */
+/* Only when all is well is it known what repositories still offer, and which parts are of no use. When none
+ * has been asked, or all are empty, nothing is superseded. */
 static apr_status_t tidy(reposync_work_t *work, retrace_error_t *err, apr_pool_t *p)
 {
     int removed = 0;
     apr_status_t rv = APR_SUCCESS;
 
-    if (reposync_rawhide_is(work->place->release, p) && work->place->fd >= 0) {
+    if (reposync_rawhide_is(work->place->release, p) && work->place->fd >= 0
+        && apr_hash_count(work->named) > 0) {
         rv = reposync_rawhide_remove(&removed, work->sync, work->place, work->named, err, p);
     }
     if (removed > 0) {

@@ -857,3 +857,9 @@ class TestRawhide:
         assert len(full.described(RAWHIDE)) == 5
         full.run()
         assert {file.name.split("-")[1] for file in there.rglob("*.rpm")} == set(self.VERSIONS)
+
+    def test_680_086_not_when_nothing_is_offered(self, full):
+        """All sections are disabled, say."""
+        full.base("file:///none", more="enabled = 0", release=RAWHIDE)
+        full.run()
+        assert self.left(full) == set(self.VERSIONS)
