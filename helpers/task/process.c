@@ -121,7 +121,8 @@ static apr_status_t wait_output(int fd, watch_t *watch)
         }
         left_ms = left_ms < 0 ? 0 : left_ms > INT_MAX ? INT_MAX : left_ms;
         rc = poll(&source, 1, (int)left_ms);
-    } while (rc == 0 || (rc < 0 && errno == EINTR));
+    }
+    while (rc == 0 || (rc < 0 && errno == EINTR));
     return rc > 0 ? APR_SUCCESS : errno;
 }
 
