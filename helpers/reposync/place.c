@@ -95,11 +95,26 @@ static apr_status_t open_temporary(reposync_place_t *place, retrace_error_t *err
     return retrace_fs_open_dir(&place->work, AT_FDCWD, path, err);
 }
 
+/* What is published must be on the file system of .sync. Told at once, not for each package. */
+static apr_status_t check_packages(const reposync_place_t *place, retrace_error_t *err)
+{
+    struct stat info;
+
+    if (fstatat(place->fd, PACKAGES, &info, AT_SYMLINK_NOFOLLOW) != 0 || S_ISDIR(info.st_mode)) {
+        return APR_SUCCESS;
+    }
+    return retrace_fail(err, APR_ENOTDIR, "%s/" PACKAGES " must be a directory, and no link",
+                        place->directory);
+}
+
 static apr_status_t open_work(reposync_place_t *place, retrace_error_t *err, apr_pool_t *p)
 {
     apr_status_t rv = check_owner(place->fd, place->directory, err);
 
     place->work_path = apr_pstrcat(p, place->directory, "/" REPOSYNC_WORK_DIR, NULL);
+    if (rv == APR_SUCCESS) {
+        rv = check_packages(place, err);
+    }
     if (rv == APR_SUCCESS) {
         rv = retrace_fs_make_dir(&place->work, place->fd, REPOSYNC_WORK_DIR, WORK_MODE, err);
     }

@@ -150,6 +150,15 @@ class TestRefusals:
         assert stage.packages() == []
         assert not (stage.directory() / "repodata").exists()
 
+    def test_680_011_packages_elsewhere(self, stage, remote):
+        """Not one is downloaded in vain."""
+        stage.directory().mkdir()
+        (stage.directory() / "Packages").symlink_to(stage.place)
+        with Mirror(remote()) as server:
+            stage.base(server.url)
+            assert "/Packages must be a directory, and no link" in stage.run(code=FAILED)
+            assert server.asked == []
+
     def test_680_010_name_that_a_terminal_obeys(self, stage, remote):
         """U+009B begins a command as ESC [ does; U+202E turns the direction of writing."""
         root = remote()
