@@ -8,18 +8,21 @@
 #include <syslog.h>
 
 #include "helpers/dispatch/spawn.h"
+#include "lib/clock.h"
 #include "lib/packages.h"
 
 #define PROGRAM   "retrace-server-index"
 #define STATE_MAX 64 /* bytes */
+#define MS        INT64_C(1000)
 
 struct indexer_t {
     const retrace_config_t *config;
     const char *config_path;
     pid_t pid;               /* 0: it does not run */
     char started[STATE_MAX]; /* the state of the repositories then */
-    char abandoned
-        [STATE_MAX]; /* the one that we gave up: a full disk may have kept nothing of that */
+    /* The one that we gave up, and since when (monotonic): a full disk may have kept nothing of that. */
+    char abandoned[STATE_MAX];
+    int64_t abandoned_ms;
 };
 
 indexer_t *indexer_make(const retrace_config_t *config, const char *config_path, apr_pool_t *p)
@@ -33,8 +36,11 @@ indexer_t *indexer_make(const retrace_config_t *config, const char *config_path,
 
 static bool is_due(const indexer_t *indexer, apr_pool_t *scratch)
 {
-    return retrace_packages_are_due(indexer->config, apr_time_now(), scratch)
-        && strcmp(retrace_packages_state(indexer->config, scratch), indexer->abandoned) != 0;
+    bool may_try = indexer->abandoned[0] == '\0'
+        || retrace_clock_ms() - indexer->abandoned_ms >= RETRACE_PACKAGES_GIVE_UP_S * MS
+        || strcmp(retrace_packages_state(indexer->config, scratch), indexer->abandoned) != 0;
+
+    return may_try && retrace_packages_are_due(indexer->config, apr_time_now(), scratch);
 }
 
 /* It would be started again at once, and bring nothing again. */
@@ -42,12 +48,14 @@ static void give_up(indexer_t *indexer)
 {
     retrace_error_t err;
 
-    apr_cpystrn(indexer->abandoned, indexer->started, sizeof(indexer->abandoned));
+    indexer->abandoned[0] = '\0';
     syslog(LOG_ERR,
            PROGRAM " has not brought the lists of packages up to date; next attempt in %d s, "
                    "or when a repository changes",
            RETRACE_PACKAGES_GIVE_UP_S);
     if (retrace_packages_give_up(indexer->config, indexer->started, &err) != APR_SUCCESS) {
+        apr_cpystrn(indexer->abandoned, indexer->started, sizeof(indexer->abandoned));
+        indexer->abandoned_ms = retrace_clock_ms();
         syslog(LOG_ERR, "%s", err.text);
     }
 }

@@ -11,6 +11,7 @@ import pytest
 
 import packages
 from client import poll
+from gate import Gate
 from packages import ARCH, RELEASE
 
 INDEXER = "retrace-server-index"
@@ -337,6 +338,27 @@ class TestIndexer:
         os.utime(given_up, (long_ago, long_ago))
         sweep(env)
         assert watched.starts() == 3
+        farm.stop(env)
+
+    def test_662_027_given_up_while_a_task_runs(self, farm, store, upload):
+        """The dispatcher that gave up tries again, too, though it has not left since."""
+        gate = Gate(farm, "given-up")
+        watched = Watched(farm, store, "given-up", command="exit 111",
+                          settings=f"{gate.setting}\nHostDirs = /usr:{farm.programs}")
+        env = watched.env
+        watched.wait_for_start()
+        task = env.client.submit(upload)
+        given_up = env.server.spool / "packages" / ".gave_up"
+        (env.server.dir / "cache" / "go").touch()
+        poll(given_up.exists, SOON_S, "it is not given up")
+        long_ago = time.time() - 601
+        os.utime(given_up, (long_ago, long_ago))
+        os.utime(env.server.spool / "queue")
+        poll(lambda: watched.starts() == 2, SOON_S, "it is not started again")
+        gate.open()
+        assert env.client.wait(task) == "FINISHED_SUCCESS"
+        env.wait_idle()
+        assert watched.starts() == 2
         farm.stop(env)
 
     def test_662_024_what_changes_meanwhile(self, farm, store):
