@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "lib/fs.h"
-#include "lib/package_list.h"
 #include "lib/release.h"
 #include "lib/spool.h"
 
@@ -26,8 +25,8 @@ static int open_lists(const retrace_config_t *config, apr_pool_t *p)
                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 }
 
-static retrace_package_state_t state_of(const retrace_config_t *config, const char *release,
-                                        apr_pool_t *p)
+retrace_package_state_t retrace_packages_state_of(const retrace_config_t *config,
+                                                  const char *release, apr_pool_t *p)
 {
     retrace_package_state_t state;
     int fd = open(apr_pstrcat(p, config->repo_dir, "/", release, NULL),
@@ -56,7 +55,7 @@ static bool is_due(const retrace_config_t *config, int lists, const char *releas
     }
     (void)close(list.fd);
     return is_older(list.checked, now, RETRACE_PACKAGES_RECHECK_S)
-        || strcmp(list.state.text, state_of(config, release, p).text) != 0;
+        || strcmp(list.state.text, retrace_packages_state_of(config, release, p).text) != 0;
 }
 
 /* --- Lists of releases that are gone ------------------------------------------------------- */
@@ -131,7 +130,8 @@ const char *retrace_packages_state(const retrace_config_t *config, apr_pool_t *p
     for (i = 0; i < releases->nelts; i++) {
         const char *release = APR_ARRAY_IDX(releases, i, const char *);
 
-        hash = add_text(add_text(hash, release), state_of(config, release, p).text);
+        hash =
+            add_text(add_text(hash, release), retrace_packages_state_of(config, release, p).text);
     }
     return apr_psprintf(p, "%016" APR_UINT64_T_HEX_FMT, hash);
 }

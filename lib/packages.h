@@ -11,6 +11,7 @@
 
 #include "lib/config.h"
 #include "lib/error.h"
+#include "lib/package_list.h"
 
 #define RETRACE_PACKAGES_RECHECK_S                                                                 \
     600 /* a list is checked this often even if nothing seems to have changed: keys may have */
@@ -23,6 +24,10 @@
  * A few system calls for each release.
  */
 bool retrace_packages_are_due(const retrace_config_t *config, apr_time_t now, apr_pool_t *p);
+
+/** The state of one release's repository. */
+retrace_package_state_t retrace_packages_state_of(const retrace_config_t *config,
+                                                  const char *release, apr_pool_t *p);
 
 /** The state of all repositories together, as one word in p. */
 const char *retrace_packages_state(const retrace_config_t *config, apr_pool_t *p);

@@ -121,12 +121,12 @@ static void print_releases(const options_t *options)
 /* What cannot be opened has no package that a worker would take: httpd must not go on to ask for a
  * new list. */
 static int give_up(const options_t *options, const retrace_config_t *config, const char *name,
-                   const retrace_error_t *why, apr_pool_t *p)
+                   const retrace_package_state_t *state, const retrace_error_t *why, apr_pool_t *p)
 {
     retrace_error_t err;
 
     (void)complain(options, "%s", why->text);
-    if (options->quiet && worker_repo_publish_none(config, name, &err, p) != APR_SUCCESS) {
+    if (options->quiet && worker_repo_publish_none(config, name, state, &err, p) != APR_SUCCESS) {
         (void)complain(options, "%s", err.text);
     }
     return EXIT_SYSTEM;
@@ -136,6 +136,7 @@ static int index_one(const options_t *options, const retrace_config_t *config, c
                      apr_pool_t *pool)
 {
     worker_repo_t *repo = NULL;
+    retrace_package_state_t state;
     apr_pool_t *p = NULL;
     retrace_error_t err;
     apr_status_t rv;
@@ -144,10 +145,12 @@ static int index_one(const options_t *options, const retrace_config_t *config, c
     if (apr_pool_create(&p, pool) != APR_SUCCESS) {
         return EXIT_SYSTEM;
     }
+    /* Before: what changes from now on is due again. */
+    state = retrace_packages_state_of(config, name, p);
     rv = worker_repo_open(&repo, config, name, !options->quiet, &err, p);
     describe(options, name, repo, &err, p);
     if (rv != APR_SUCCESS) {
-        code = give_up(options, config, name, &err, p);
+        code = give_up(options, config, name, &state, &err, p);
     }
     else if (repo->list.status != APR_SUCCESS) {
         code = complain(options, "%s: the list of its packages: %s", name, repo->list.text);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which packages and releases are known: the index is made by itself when the server starts and when a
 repository changes, and httpd answers from what it publishes."""
+import fcntl
 import json
 import os
 import shutil
@@ -116,10 +117,19 @@ def become(env, what, package, **how):
          f"{package} does not become {'known' if what else 'unknown'}")
 
 
-def as_owner(env, *command):
+def as_owner_command(env, *command):
     prefix = ["runuser", "-u", env.server.owner().pw_name, "--"] * env.server.is_root
-    return subprocess.run(prefix + [str(part) for part in command], capture_output=True, text=True,
+    return prefix + [str(part) for part in command]
+
+
+def as_owner(env, *command):
+    return subprocess.run(as_owner_command(env, *command), capture_output=True, text=True,
                           check=False)
+
+
+def waiting_locks():
+    with open("/proc/locks", encoding="ascii") as locks:
+        return locks.read().splitlines()
 
 
 def sweep(env):
@@ -404,6 +414,32 @@ class TestIndexer:
                           "run")
         assert result.returncode == 0
         assert lists(env) == [RELEASE]
+        farm.stop(env)
+
+    def test_662_028_repaired_while_it_fails(self, farm, store):
+        """What is wrong is told of the repository as it was: one that has changed since is tried
+        again."""
+        watched = Watched(farm, store, "repaired")
+        env = watched.env
+        watched.wait_for_start()
+        watched.let_go()
+        index = env.server.dir / "cache" / "index"
+        for file in index.glob(f"{RELEASE}.db*"):
+            file.unlink()
+        (index / f"{RELEASE}.db" / "in the way").mkdir(parents=True)
+        with open(index / f"{RELEASE}.lock", "r+b") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            real = subprocess.Popen(as_owner_command(env, env.server.build / INDEXER,
+                                                     f"--config={env.server.config}", "--quiet"))
+            inode = f":{os.fstat(lock.fileno()).st_ino} "
+            poll(lambda: any("->" in line and inode in line for line in waiting_locks()), SOON_S,
+                 "the indexer does not wait")
+            packages.add_metadata(watched.repos / RELEASE)
+        assert real.wait() == 111
+        metadata = (watched.repos / RELEASE / "repodata" / "repomd.xml").stat()
+        state = (env.server.spool / "packages" / RELEASE).read_text().split()[3]
+        assert state.split(".")[0:2] != [str(metadata.st_mtime_ns // 10**9),
+                                         f"{metadata.st_mtime_ns % 10**9:09}"]
         farm.stop(env)
 
 

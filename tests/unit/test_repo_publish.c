@@ -70,8 +70,8 @@ static void a_list_that_cannot_be_published_is_an_error(void **state)
     assert_int_equal(publish(ws, &stage, &first), APR_ENOENT);
     workspace_write(ws, "spool/packages", "a file");
     assert_int_not_equal(publish(ws, &stage, &first), APR_SUCCESS);
-    assert_int_not_equal(worker_repo_publish_none(&stage.config, RELEASE, &ws->err, ws->pool),
-                         APR_SUCCESS);
+    assert_int_not_equal(
+        worker_repo_publish_none(&stage.config, RELEASE, &second, &ws->err, ws->pool), APR_SUCCESS);
 }
 
 static void packages_that_are_used_are_published(void **state)
@@ -132,14 +132,14 @@ static void what_cannot_be_opened_has_an_empty_list(void **state)
     workspace_make_dir(ws, "spool");
     put(ws, &stage, "tiny", "1", NULL);
     assert_int_equal(publish(ws, &stage, &first), APR_SUCCESS);
-    workspace_write(ws, "repos/" RELEASE "/repodata/repomd.xml", "12345");
-    assert_int_equal(worker_repo_publish_none(&stage.config, RELEASE, &ws->err, ws->pool),
+    assert_int_equal(worker_repo_publish_none(&stage.config, RELEASE, &second, &ws->err, ws->pool),
                      APR_SUCCESS);
     assert_string_equal(lines_of(ws), "");
-    assert_non_null(strstr(workspace_read(ws, LIST), ".5\n"));
-    assert_int_equal(worker_repo_publish_none(&stage.config, "a-b-c", &ws->err, ws->pool),
+    assert_non_null(strstr(workspace_read(ws, LIST), second.text));
+    assert_int_equal(worker_repo_publish_none(&stage.config, "a-b-c", &first, &ws->err, ws->pool),
                      APR_SUCCESS);
-    assert_string_equal(workspace_read(ws, "spool/packages/a-b-c"), "retrace-packages 1 0 none\n");
+    assert_string_equal(workspace_read(ws, "spool/packages/a-b-c"),
+                        "retrace-packages 1 0 1.000000000.1\n");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)

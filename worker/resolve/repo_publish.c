@@ -80,24 +80,18 @@ apr_status_t worker_repo_publish(const worker_repo_t *repo, const retrace_config
 }
 
 apr_status_t worker_repo_publish_none(const retrace_config_t *config, const char *name,
-                                      retrace_error_t *err, apr_pool_t *scratch)
+                                      const retrace_package_state_t *state, retrace_error_t *err,
+                                      apr_pool_t *scratch)
 {
-    retrace_package_state_t state;
     int lists = -1;
     int lock = -1;
-    int fd = open(apr_pstrcat(scratch, config->repo_dir, "/", name, NULL),
-                  O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     apr_status_t rv = open_locked(&lists, &lock, config, err);
 
     if (rv == APR_SUCCESS) {
-        state = retrace_package_state(fd);
         rv = retrace_package_list_write(
-            lists, name, &state, apr_array_make(scratch, 1, sizeof(const char *)), err, scratch);
+            lists, name, state, apr_array_make(scratch, 1, sizeof(const char *)), err, scratch);
         (void)close(lock);
         (void)close(lists);
-    }
-    if (fd >= 0) {
-        (void)close(fd);
     }
     return rv;
 }

@@ -23,8 +23,10 @@ apr_status_t worker_repo_publish(const worker_repo_t *repo, const retrace_config
 /**
  * Publish that a repository cannot be used: an empty list, as no worker would take a package of it.
  * It is tried again when the repository has changed, or after RETRACE_PACKAGES_RECHECK_S.
+ * @param state  of the repository, from before it was opened
  */
 apr_status_t worker_repo_publish_none(const retrace_config_t *config, const char *name,
-                                      retrace_error_t *err, apr_pool_t *scratch);
+                                      const retrace_package_state_t *state, retrace_error_t *err,
+                                      apr_pool_t *scratch);
 
 #endif
