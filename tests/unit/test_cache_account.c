@@ -32,9 +32,20 @@ static void without_a_file_nothing_is_known(void **state)
 
 static void a_damaged_file_is_none(void **state)
 {
-    static const char *const texts[] = { "",          "1",           "1 2 3 4",    "1 2 3\n",
-                                         "a 2 3 4\n", "1 2 3 4 5\n", "-1 0 0 0\n", "1 -2 3 4\n",
-                                         "\n",        "1 2 3 0x4\n" };
+    static const char *const texts[] = { "",
+                                         "1",
+                                         "1 2 3 4",
+                                         "1 2 3\n",
+                                         "a 2 3 4\n",
+                                         "1 2 3 4 5\n",
+                                         "-1 0 0 0\n",
+                                         "1 -2 3 4\n",
+                                         "\n",
+                                         "1 2 3 0x4\n",
+                                         "9223372036854775807 0 0 0\n",
+                                         "0 9223372036854775807 0 0\n",
+                                         "0 0 -9223372036854775807 0\n",
+                                         "0 0 0 9223372036854775807\n" };
     workspace_t *ws = *state;
     size_t i;
 

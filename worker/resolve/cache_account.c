@@ -15,6 +15,12 @@
 #define LOCK      "size.lock"
 #define MAX_BYTES 128 /* of the file */
 
+/* So that what is added to it fits, too. */
+static bool is_size(int64_t bytes)
+{
+    return bytes >= 0 && bytes <= INT64_MAX / 2;
+}
+
 static bool parse(worker_cache_account_t *account, const char *text)
 {
     char end = '\0';
@@ -23,7 +29,8 @@ static bool parse(worker_cache_account_t *account, const char *text)
         sscanf(text, "%" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 "%c", &account->bytes,
                &account->kept_bytes, &account->counted_at, &account->count, &end)
             == 5
-        && end == '\n' && account->bytes >= 0 && account->kept_bytes >= 0;
+        && end == '\n' && is_size(account->bytes) && is_size(account->kept_bytes)
+        && account->counted_at >= 0 && account->count >= 0 && account->count < INT64_MAX;
     return account->is_known;
 }
 
