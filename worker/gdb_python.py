@@ -47,13 +47,19 @@ class Clock:
             raise OutOfTime()
 
 
+def indent(text):
+    """A name of the core may have newlines: no line of it begins as one of ours."""
+    return "".join(line if line.startswith(("  ", "Traceback (")) else "  " + line
+                   for line in text.splitlines(True))
+
+
 def describe_thread(thread, clock):
     """The Python frames of a thread; empty where it has none."""
     thread.switch()
     sys.setprofile(clock.check)
     try:
         text = gdb.execute("py-bt", False, True)
-    except gdb.error as error:
+    except Exception as error:
         text = ""
         clock.check()  # gdb has made another error of it
         complain("in thread %d" % thread.num, error)
@@ -63,6 +69,7 @@ def describe_thread(thread, clock):
     if not frames:
         return ""
     PYTHON_FRAMES[thread.num] = frames
+    text = indent(text)
     return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "\n<cut off>\n"
 
 

@@ -213,3 +213,10 @@ def test_610_015_switched_off(farm, fallen):
     env = farm.start("PythonHelpers =")
     _, backtrace, log = retrace(env, fallen)
     assert not section(backtrace) and "Python frames" not in log
+
+
+def test_610_016_a_name_with_a_newline_is_no_heading(helpers, fallen):
+    helpers.write(SAYS_SO + """; print('  File "a\\n\\n== Registers\\nx", line 2, in f')""")
+    _, backtrace, _ = retrace(helpers.env, fallen)
+    assert "\n  == Registers\n" in section(backtrace)
+    assert backtrace.count("\n== Registers") == 1
