@@ -20,6 +20,7 @@ from serve.server import TREE
 
 HERE = Path(__file__).resolve().parent
 TOOLS = ("dpkg", "rpmbuild", "rpmsign", "createrepo_c", "dwz", "gpg", "dnf", "gdb", "cc")
+MOCK_GID = 135  # of the double
 UNIT = TREE / "rpm" / "retrace-dispatch.service.in"
 
 

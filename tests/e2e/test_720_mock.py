@@ -16,7 +16,7 @@ import pytest
 import crash
 import packages
 from client import poll
-from mock_stage import Stage, missing_reason, unit_settings
+from mock_stage import MOCK_GID, Stage, missing_reason, unit_settings
 from packages import RELEASE
 from serve.server import ServerError
 from test_660_repositories import assert_complete, assert_no_wrong_frame, missing
@@ -247,6 +247,27 @@ class TestHostile:
         assert not stage.env.task_file(task, "retrace_backtrace").exists()
         assert "root:" not in log
         assert not stage.env.task_file(task, "mock").exists()
+
+    @needs_double
+    def test_720_012_other_tasks(self, stage):
+        """gdb that was taken over sees nobody but its own processes; where the admin has said that a
+        bare chroot will do, those of other tasks are open to it (SECURITY.md)."""
+        owner = stage.server.owner()
+        with subprocess.Popen(["sleep", "3600"], user=owner.pw_uid, group=MOCK_GID, extra_groups=[],
+                              cwd="/") as other:
+            stage.mock.behave("spying-gdb")
+            _, log, _ = stage.retrace(word="FINISHED_FAILURE")
+            seen = re.findall(r"gdb: sees (\S+): root (\S+), signal (\S+)", log)
+            stage.mock.behave("spying-gdb", "site-simple")
+            _, log, _ = stage.retrace(word="FINISHED_FAILURE")
+            other.kill()
+        assert {name for name, _, _ in seen} <= {"timeout", "gdb", "sh", "bash", "stat"}, seen
+        assert seen, log
+        seen = re.findall(r"gdb: sees (\S+): root (\S+), signal (\S+)", log)
+        assert any(name == "sleep" and root != "closed" and signal == "yes"
+                   for name, root, signal in seen), seen
+        for name, root, _ in seen:  # the group mock is only gdb's own
+            assert not name.startswith("retrace-") or root == "closed", seen
 
 
 class TestFailures:

@@ -195,8 +195,9 @@ static void a_plan_with_a_hostile_value_is_refused(void **state)
     expect_refused(ws, &plan);
 }
 
-/* Executes the file as mock does, and prints a value. */
-static const char *execute(const workspace_t *ws, const worker_mock_plan_t *plan, const char *key)
+/* Executes the file as mock does, behind what the admin has configured, and prints a value. */
+static const char *execute_behind(const workspace_t *ws, const worker_mock_plan_t *plan,
+                                  const char *site, const char *key)
 {
     retrace_error_t err;
     const char *text = NULL;
@@ -206,10 +207,38 @@ static const char *execute(const workspace_t *ws, const worker_mock_plan_t *plan
     workspace_shell(ws,
                     apr_psprintf(ws->pool,
                                  "python3 -I -c 'config_opts = {\"plugin_conf\": {}}\n"
+                                 "config_opts.update(%s)\n"
                                  "exec(open(\"mock.cfg\").read())\n"
                                  "open(\"value\", \"w\").write(str(config_opts[\"%s\"]))'",
-                                 key));
+                                 site, key));
     return workspace_read(ws, "value");
+}
+
+static const char *execute(const workspace_t *ws, const worker_mock_plan_t *plan, const char *key)
+{
+    return execute_behind(ws, plan, "{}", key);
+}
+
+/* mock would quietly do without. */
+static void a_container_is_required_unless_the_admin_says_no(void **state)
+{
+    static const char *const sites[][2] = {
+        { "{}", "nspawn" },
+        { "{\"isolation\": None, \"use_nspawn\": None}", "nspawn" },
+        { "{\"isolation\": \"auto\", \"use_nspawn\": None}", "nspawn" },
+        { "{\"isolation\": \"auto\", \"use_nspawn\": False}", "nspawn" },
+        { "{\"isolation\": None, \"use_nspawn\": True}", "nspawn" },
+        { "{\"isolation\": \"nspawn\", \"use_nspawn\": False}", "nspawn" },
+        { "{\"isolation\": \"simple\", \"use_nspawn\": None}", "simple" },
+        { "{\"isolation\": None, \"use_nspawn\": False}", "None" },
+    };
+    const workspace_t *ws = *state;
+    const worker_mock_plan_t plan = make_plan(ws->pool, "a-1-1.x86_64");
+    size_t i;
+
+    for (i = 0; i < sizeof(sites) / sizeof(sites[0]); i++) {
+        assert_string_equal(execute_behind(ws, &plan, sites[i][0], "isolation"), sites[i][1]);
+    }
 }
 
 static void python_reads_what_was_meant(void **state)
@@ -271,6 +300,7 @@ int main(void)
         TEST(the_name_of_a_package_has_a_greatest_length),
         TEST(a_plan_with_a_hostile_value_is_refused),
         TEST(python_reads_what_was_meant),
+        TEST(a_container_is_required_unless_the_admin_says_no),
         TEST(signatures_are_asked_for_where_there_are_keys),
         TEST(python_runs_nothing_of_a_directory),
     };

@@ -174,7 +174,9 @@ typedef struct setting_t {
 
 /* A bootstrap chroot would be made by downloading a container, and means nothing here: packages are
  * of the crash's release, whoever installs them. The other switches are plugins: with a tmpfs what
- * was installed is gone at the next call. */
+ * was installed is gone at the next call. Left alone mock takes a bare chroot where it can make no
+ * container: gdb would see, and could read, what other tasks have in theirs. That is for the admin to
+ * say, not for mock. */
 static const char head[] = "config_opts['use_bootstrap'] = False\n"
                            "config_opts['plugin_conf']['tmpfs_enable'] = False\n"
                            "config_opts['plugin_conf']['root_cache_enable'] = False\n"
@@ -182,7 +184,11 @@ static const char head[] = "config_opts['use_bootstrap'] = False\n"
                            "config_opts['plugin_conf']['hw_info_enable'] = False\n"
                            "config_opts['plugin_conf']['ccache_enable'] = False\n"
                            "config_opts['rpmbuild_networking'] = False\n"
-                           "config_opts['use_host_resolv'] = False\n";
+                           "config_opts['use_host_resolv'] = False\n"
+                           "if config_opts.get('isolation') == 'auto' or not (\n"
+                           "        config_opts.get('isolation') or "
+                           "config_opts.get('use_nspawn') is False):\n"
+                           "    config_opts['isolation'] = 'nspawn'\n";
 
 static apr_status_t write_settings(const char **ptext, const setting_t *settings, size_t count,
                                    retrace_error_t *err, apr_pool_t *p)

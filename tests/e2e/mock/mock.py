@@ -3,6 +3,7 @@
 codes, identities and locks, on the real `dnf --installroot`. Started by launcher.c. What a test wants
 of it besides is in the file `behaviour` beside it."""
 import contextlib
+import ctypes
 import fcntl
 import glob
 import json
@@ -23,7 +24,19 @@ WITH_VALUE = ("-r", "--root", "--configdir", "--resultdir", "--cwd")
 MOCK_GID = 135
 ENVIRONMENT = {"HOME": "/builddir", "PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "TERM": "vt100",
                "LANG": "C.UTF-8", "SHELL": "/bin/bash"}
+CLONE_IPC_PID_NET = 0x08000000 | 0x20000000 | 0x40000000
 DEVICES = ("null", "zero", "full", "random", "urandom")
+# What takes the place of gdb: one that hangs, and one that was taken over.
+GDBS = {"hanging-gdb": "exec sleep 3600\n",
+        "spying-gdb": """for process in /proc/[0-9]*; do
+  read -r name < "$process/comm" || continue
+  signal=no; kill -0 "${process#/proc/}" && signal=yes
+  echo "sees $name: root $(stat -L -c %i "$process/root" || echo closed), signal $signal" >&4
+done 4>&2 2>/dev/null
+while read -r line; do
+  case $line in NoNewPrivs:*|Uid:*|Gid:*) echo "has $line" >&2;; esac
+done < /proc/self/status
+"""}
 
 
 class MockError(Exception):
@@ -109,7 +122,9 @@ def read_config(options, uid):
         raise MockError(3, f"Could not find required config file: {path}")
 
     def execute():
-        config = {"plugin_conf": {}}
+        config = {"plugin_conf": {}, "isolation": None, "use_nspawn": None}
+        if behaves("site-simple"):
+            config["isolation"] = "simple"
         exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"),
              {"config_opts": config})
         return config
@@ -131,6 +146,7 @@ class Root:
         self.root = self.place / "root"
         self.cache = BASE / "cache" / config["root"]
         self.lock_file = None
+        self.is_container = config["isolation"] == "nspawn"
 
     def say(self, text):
         if "--quiet" not in self.options:
@@ -161,6 +177,7 @@ class Root:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def mount(self):
+        """Seen by the processes of the command: what /proc shows depends on who mounts it."""
         self.root.joinpath("proc").mkdir(exist_ok=True)
         subprocess.run(["mount", "-t", "proc", "proc", self.root / "proc"], check=True)
         self.root.joinpath("dev").mkdir(exist_ok=True)
@@ -193,9 +210,9 @@ class Root:
         self.root.mkdir()
         self.dnf(*self.config["chroot_setup_cmd"].split())
         self._add_user()
-        if behaves("hanging-gdb"):
-            gdb = self.root / "usr/bin/gdb"
-            gdb.write_text("#!/bin/sh\nexec sleep 3600\n", encoding="ascii")
+        for name, script in GDBS.items():
+            if behaves(name):
+                (self.root / "usr/bin/gdb").write_text(f"#!/bin/bash\n{script}", encoding="ascii")
 
     def _add_user(self):
         with open(self.root / "etc/passwd", "a", encoding="ascii") as file:
@@ -226,11 +243,13 @@ class Root:
         self.lock(fcntl.LOCK_SH)
         if not self.root.is_dir():
             raise MockError(1, f"{self.root} does not exist")
-        self.mount()
+        if self.is_container and ctypes.CDLL(None).unshare(CLONE_IPC_PID_NET) != 0:
+            raise MockError(1, "no container")
         reader, writer = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
+                self.mount()
                 if merge:
                     null = os.open("/dev/null", os.O_RDONLY)
                     os.dup2(null, 0)
@@ -246,7 +265,7 @@ class Root:
         status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         if failure:
             raise MockError(1, failure.decode())
-        return status % 256
+        return 255 if self.is_container and status < 0 else status % 256
 
     def chroot(self, words):
         if not words:
