@@ -23,8 +23,9 @@ MERGED = ("bin", "sbin", "lib", "lib64")
 PROGRAMS = {"bash": ["bash"], "gdb": ["gdb"], "getent": ["getent"],
             "coreutils": ["cat", "chmod", "chown", "cp", "env", "id", "ln", "ls", "mkdir", "mktemp",
                           "mv", "rm", "sleep", "sort", "stat", "timeout", "touch", "true"],
+            "util-linux": ["setpriv"],
             "passwd": ["useradd", "userdel", "groupadd", "groupdel"]}
-KEYED_BY = ("bash", "coreutils", "gdb", "libc6", "libc6-dbg", "passwd")
+KEYED_BY = ("bash", "coreutils", "gdb", "libc6", "libc6-dbg", "passwd", "util-linux")
 NO_TESTS = re.compile(r"/(test|tests|idlelib|tkinter|lib2to3|ensurepip|distutils)/|/config-")
 SPEC = """%define debug_package %{nil}
 %define _build_id_links none

@@ -258,6 +258,7 @@ class TestHostile:
             stage.mock.behave("spying-gdb")
             _, log, _ = stage.retrace(word="FINISHED_FAILURE")
             seen = re.findall(r"gdb: sees (\S+): root (\S+), signal (\S+)", log)
+            assert re.search(r"gdb: has NoNewPrivs:\s1$", log, re.M), log
             stage.mock.behave("spying-gdb", "site-simple")
             _, log, _ = stage.retrace(word="FINISHED_FAILURE")
             other.kill()

@@ -251,7 +251,8 @@ static void python_reads_what_was_meant(void **state)
     assert_string_equal(execute(ws, &plan, "releasever"), "36");
     assert_string_equal(execute(ws, &plan, "use_bootstrap"), "False");
     assert_string_equal(execute(ws, &plan, "chroot_setup_cmd"),
-                        "install bash coreutils shadow-utils gdb bash-5.1-2.fc36.x86_64 "
+                        "install bash coreutils shadow-utils util-linux gdb "
+                        "bash-5.1-2.fc36.x86_64 "
                         "gedit-2:3.2-1.noarch");
 }
 

@@ -10,8 +10,8 @@
 #include "lib/nevra.h"
 #include "lib/release.h"
 
-/* What gdb, and mock, need besides what the core asks for. */
-#define TOOLS "bash coreutils shadow-utils gdb"
+/* What gdb and its start (mock_gdb.c), and mock, need besides what the core asks for. */
+#define TOOLS "bash coreutils shadow-utils util-linux gdb"
 
 /* --- Values ---------------------------------------------------------------------------------- */
 

@@ -27,7 +27,8 @@
  * line. gdb sees, at the paths that the core names, only files of the very builds that it names;
  * other files of the chroot may be of other builds. Links beside a library, which the process knew
  * it by, begin with the stem. The first time that gdb does not end, nobody can be asked to kill it
- * but root, who is not here: timeout can. */
+ * but root, who is not here: timeout can. The chroot has su and the like, of a release whose holes are
+ * known: without setpriv gdb could become root by them, which a container does not contain. */
 static const char script[] =
     "umask 022\n"
     "cd " HOME " || exit 1\n"
@@ -43,7 +44,7 @@ static const char script[] =
     "shift\n"
     "umask 077\n"
     "ulimit -c 0; ulimit -f \"$blocks\"; ulimit -v \"$kilobytes\"\n"
-    "exec timeout -s KILL \"$seconds\" \"$@\" >" BACKTRACE " 2>" MESSAGES " </dev/null\n";
+    "exec timeout -s KILL \"$seconds\" setpriv --no-new-privs \"$@\" >" BACKTRACE " 2>" MESSAGES " </dev/null\n";
 
 /* --- Words ------------------------------------------------------------------------------------- */
 
