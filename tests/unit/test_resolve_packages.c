@@ -29,6 +29,10 @@ static void add_wish(apr_array_header_t *wishes, const char *packages, apr_pool_
         APR_ARRAY_PUSH(wish->candidates, worker_candidate_t) =
             (worker_candidate_t){ .file = word,
                                   .path = "/usr/bin/x",
+                                  .name =
+                                      apr_pstrmemdup(p, word, (size_t)(strrchr(word, '-') - word)),
+                                  .arch = "x86_64",
+                                  .source = "",
                                   .epoch = "",
                                   .version = strrchr(word, '-') + 1,
                                   .release = "1" };
@@ -103,6 +107,19 @@ static void of_equals_the_newer_one_is_taken(void **state)
 
     add_wish(wishes, "a-1.9 a-1.10", ws->pool);
     assert_string_equal(choose_all(wishes, ws->pool), "a-1.10");
+}
+
+/* A library that was not changed is in both versions, the program is not: newer debug information of the
+ * library alone would not fit the library of the old version that comes along. */
+static void debug_information_is_of_the_version_that_was_taken(void **state)
+{
+    const workspace_t *ws = *state;
+    apr_array_header_t *wishes = make_wishes(ws);
+
+    add_wish(wishes, "a-1", ws->pool);
+    add_wish(wishes, "a-1 a-2", ws->pool);
+    add_wish(wishes, "a-debuginfo-1 a-debuginfo-2", ws->pool);
+    assert_string_equal(choose_all(wishes, ws->pool), "a-1 a-debuginfo-1");
 }
 
 static void a_package_that_is_dropped_is_not_taken(void **state)
@@ -236,6 +253,7 @@ int main(void)
         TEST(whoever_has_most_is_taken_for_all_of_it),
         TEST(what_is_covered_does_not_count_again),
         TEST(of_equals_the_newer_one_is_taken),
+        TEST(debug_information_is_of_the_version_that_was_taken),
         TEST(a_package_that_is_dropped_is_not_taken),
         TEST(a_package_has_an_exact_name),
         TEST(hostile_parts_of_a_name_are_refused),

@@ -44,7 +44,8 @@ static const char script[] =
     "shift\n"
     "umask 077\n"
     "ulimit -c 0; ulimit -f \"$blocks\"; ulimit -v \"$kilobytes\"\n"
-    "exec timeout -s KILL \"$seconds\" setpriv --no-new-privs \"$@\" >" BACKTRACE " 2>" MESSAGES " </dev/null\n";
+    "exec timeout -s KILL \"$seconds\" setpriv --no-new-privs \"$@\" >" BACKTRACE " 2>" MESSAGES
+    " </dev/null\n";
 
 /* --- Words ------------------------------------------------------------------------------------- */
 

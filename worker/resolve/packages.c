@@ -4,79 +4,90 @@
 
 #include <apr_hash.h>
 #include <apr_strings.h>
-#include <rpm/rpmlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "lib/key_file.h"
 #include "lib/nevra.h"
 #include "lib/release.h"
+#include "worker/resolve/choice.h"
 #include "worker/resolve/rpm_keys.h"
 
 /* --- The choice ------------------------------------------------------------------------------ */
 
-/* A package, and how many of the files it has that nobody has been chosen for. */
+/* A package, its place among the choices, and how many of its files nobody has been chosen for. */
 typedef struct offer_t {
     const worker_candidate_t *package;
-    int count;
+    int place;
+    int open;
 } offer_t;
 
-static int compare_parts(const char *a, const char *b)
+static offer_t *find_offer(apr_hash_t *offers, apr_array_header_t *choices,
+                           const worker_candidate_t *package, apr_pool_t *p)
 {
-    return rpmvercmp(a[0] != '\0' ? a : "0", b[0] != '\0' ? b : "0");
+    offer_t *offer = apr_hash_get(offers, package->file, APR_HASH_KEY_STRING);
+
+    if (offer == NULL) {
+        offer = apr_pcalloc(p, sizeof(*offer));
+        offer->package = package;
+        offer->place = choices->nelts;
+        apr_hash_set(offers, package->file, APR_HASH_KEY_STRING, offer);
+        APR_ARRAY_PUSH(choices, worker_choice_t) =
+            (worker_choice_t){ .name = package->name,
+                               .epoch = package->epoch,
+                               .version = package->version,
+                               .release = package->release,
+                               .arch = package->arch,
+                               .source = package->source != NULL ? package->source : "",
+                               .is_remote = package->remote != NULL,
+                               .wants = apr_array_make(p, 4, sizeof(int)) };
+    }
+    return offer;
 }
 
-static bool is_better(const offer_t *a, const offer_t *b)
+/* Also what is chosen: its group goes on, or debug information would be of another version. */
+static void add_offers(apr_hash_t *offers, apr_array_header_t *choices,
+                       const apr_array_header_t *wishes, int number, apr_pool_t *p)
 {
-    int order = a->count - b->count;
-
-    if (order == 0) {
-        order = compare_parts(a->package->epoch, b->package->epoch);
-    }
-    if (order == 0) {
-        order = compare_parts(a->package->version, b->package->version);
-    }
-    if (order == 0) {
-        order = compare_parts(a->package->release, b->package->release);
-    }
-    return order != 0 ? order > 0 : strcmp(a->package->file, b->package->file) < 0;
-}
-
-static void count_offers(apr_hash_t *offers, const worker_wish_t *wish, apr_pool_t *p)
-{
+    const worker_wish_t *wish = &APR_ARRAY_IDX(wishes, number, worker_wish_t);
     int i;
 
     for (i = 0; i < wish->candidates->nelts; i++) {
-        const worker_candidate_t *one = &APR_ARRAY_IDX(wish->candidates, i, worker_candidate_t);
-        offer_t *offer = apr_hash_get(offers, one->file, APR_HASH_KEY_STRING);
+        offer_t *offer =
+            find_offer(offers, choices, &APR_ARRAY_IDX(wish->candidates, i, worker_candidate_t), p);
 
-        if (offer == NULL) {
-            offer = apr_pcalloc(p, sizeof(*offer));
-            offer->package = one;
-            apr_hash_set(offers, one->file, APR_HASH_KEY_STRING, offer);
-        }
-        offer->count++;
+        APR_ARRAY_PUSH(APR_ARRAY_IDX(choices, offer->place, worker_choice_t).wants, int) = number;
+        offer->open += wish->package == NULL;
     }
+}
+
+static bool is_better(const offer_t *a, const offer_t *b, const apr_array_header_t *choices)
+{
+    int order = APR_ARRAY_IDX(choices, b->place, worker_choice_t).rank
+        - APR_ARRAY_IDX(choices, a->place, worker_choice_t).rank;
+
+    if (order == 0) {
+        order = a->open - b->open;
+    }
+    return order != 0 ? order > 0 : strcmp(a->package->file, b->package->file) < 0;
 }
 
 const worker_candidate_t *worker_packages_next(const apr_array_header_t *wishes, apr_pool_t *p)
 {
     apr_hash_t *offers = apr_hash_make(p); /* file → offer_t */
+    apr_array_header_t *choices = apr_array_make(p, 16, sizeof(worker_choice_t));
     const offer_t *best = NULL;
     apr_hash_index_t *at;
     int i;
 
     for (i = 0; i < wishes->nelts; i++) {
-        const worker_wish_t *wish = &APR_ARRAY_IDX(wishes, i, worker_wish_t);
-
-        if (wish->package == NULL) {
-            count_offers(offers, wish, p);
-        }
+        add_offers(offers, choices, wishes, i, p);
     }
+    worker_choose(choices, wishes->nelts, p);
     for (at = apr_hash_first(p, offers); at != NULL; at = apr_hash_next(at)) {
         const offer_t *offer = apr_hash_this_val(at);
 
-        if (best == NULL || is_better(offer, best)) {
+        if (offer->open > 0 && (best == NULL || is_better(offer, best, choices))) {
             best = offer;
         }
     }

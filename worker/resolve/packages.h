@@ -58,8 +58,8 @@ typedef struct worker_selection_t {
 } worker_selection_t;
 
 /**
- * Who has the most of what nobody has been chosen for? Of equals the newer one, then
- * the one whose name comes first. Pure but for memory.
+ * Who is next? In the order of choice.h, so that packages of one build stay together; of one group who
+ * has the most of what nobody has been chosen for. Pure but for memory.
  * @param wishes  of worker_wish_t
  * @return NULL when there is nobody; one of the wishes' candidates
  */
