@@ -14,6 +14,7 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "lib/config.h"
 #include "tests/unit/rpm_builder.h"
 #include "worker/resolve/extract.h"
 
@@ -214,6 +215,49 @@ static void more_time_than_the_limit_is_refused(void **state)
     expect_refused(ws, "tiny.rpm", APR_ENOSPC, &limits, "to unpack");
 }
 
+/* Another payload behind the headers of tiny.rpm, into other.rpm. */
+static void change_payload(workspace_t *ws, const char *command)
+{
+    rpm_builder_make(ws, "w.ufdio");
+    workspace_shell(ws,
+                    apr_psprintf(ws->pool,
+                                 "at=$(grep -abo 07070 tiny.rpm | head -n 1 | cut -d: -f1); "
+                                 "tail -c +$((at + 1)) tiny.rpm >cpio; "
+                                 "(head -c \"$at\" tiny.rpm; %s) >other.rpm",
+                                 command));
+}
+
+static void one_compression_is_undone_and_not_a_second_one(void **state)
+{
+    workspace_t *ws = *state;
+    job_t job;
+
+    change_payload(ws, "gzip <cpio");
+    job = begin(ws, "other.rpm");
+    want(ws, &job, "/tiny/big");
+    assert_int_equal(run(ws, &job, &worker_extract_usual), APR_SUCCESS);
+    assert_true(is_done(&job, 0));
+    change_payload(ws, "gzip <cpio | gzip");
+    expect_refused(ws, "other.rpm", APR_EINVAL, &worker_extract_usual, "cannot be unpacked");
+    change_payload(ws, "gzip <cpio | xz");
+    expect_refused(ws, "other.rpm", APR_EINVAL, &worker_extract_usual, "cannot be unpacked");
+    change_payload(ws, "cat tiny.rpm");
+    expect_refused(ws, "other.rpm", APR_EINVAL, &worker_extract_usual, "unknown way");
+    change_payload(ws, "tar cf - cpio | gzip");
+    expect_refused(ws, "other.rpm", APR_EINVAL, &worker_extract_usual, "cannot be unpacked");
+}
+
+/* libarchive looks for the next header as long as there is anything. */
+static void bytes_that_are_no_file_are_counted_too(void **state)
+{
+    workspace_t *ws = *state;
+    worker_extract_limits_t limits = worker_extract_usual;
+
+    limits.decoded_bytes = RETRACE_MIB;
+    change_payload(ws, "(head -c 120 cpio; head -c 64M /dev/zero) | gzip -1");
+    expect_refused(ws, "other.rpm", APR_ENOSPC, &limits, "unpacked");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -231,6 +275,8 @@ int main(void)
         TEST(more_entries_than_the_limit_are_refused),
         TEST(more_bytes_than_the_limit_are_refused),
         TEST(more_time_than_the_limit_is_refused),
+        TEST(one_compression_is_undone_and_not_a_second_one),
+        TEST(bytes_that_are_no_file_are_counted_too),
     };
 
     apr_initialize();

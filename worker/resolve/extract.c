@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See extract.h. Only the formats that packages have are switched on: of the rest of libarchive
- * nothing is reached. */
+/* See extract.h. Two readers of libarchive, one behind the other: the first one undoes the one compression
+ * that the payload has, the second one reads the cpio archive that comes out. In between everything
+ * is counted: nothing that libarchive does is without a limit. Of the rest of it nothing is reached. */
 #include "worker/resolve/extract.h"
 
 #include <archive.h>
@@ -12,6 +13,7 @@
 
 #include "lib/clock.h"
 #include "lib/config.h"
+#include "worker/resolve/rpm_payload.h"
 
 #define BLOCK 65536 /* bytes of one read */
 
@@ -21,7 +23,10 @@ const worker_extract_limits_t worker_extract_usual = { .entries = 500000,
                                                        .time_ms = 600 * 1000 };
 
 typedef struct reader_t {
-    struct archive *archive;
+    struct archive *decoder; /* the payload → a cpio archive */
+    struct archive *archive; /* that archive */
+    int64_t decoded_bytes;   /* handed from the one to the other */
+    bool is_beyond;          /* a limit: err says which one */
     apr_array_header_t *items;
     const worker_extract_limits_t *limits;
     int64_t start_ms;
@@ -29,14 +34,14 @@ typedef struct reader_t {
     retrace_error_t *err;
 } reader_t;
 
-static apr_status_t check_limits(const reader_t *reader)
+static apr_status_t check_limits(reader_t *reader)
 {
     const worker_extract_limits_t *limits = reader->limits;
 
     if (reader->entries > limits->entries) {
         return retrace_fail(reader->err, APR_ENOSPC, "it has more than %d files", limits->entries);
     }
-    if (archive_filter_bytes(reader->archive, 0) > limits->decoded_bytes) {
+    if (reader->decoded_bytes > limits->decoded_bytes) {
         return retrace_fail(reader->err, APR_ENOSPC, "it has more than %ld MB unpacked",
                             (long)(limits->decoded_bytes / RETRACE_MIB));
     }
@@ -47,11 +52,64 @@ static apr_status_t check_limits(const reader_t *reader)
     return APR_SUCCESS;
 }
 
-static apr_status_t fail_decoding(const reader_t *reader)
+static apr_status_t fail_decoding(const reader_t *reader, struct archive *archive)
 {
+    const char *reason = archive_error_string(archive);
+
+    if (reader->is_beyond) {
+        return APR_ENOSPC;
+    }
     return retrace_fail(reader->err, APR_EINVAL, "its content cannot be unpacked: %s",
-                        archive_error_string(reader->archive));
+                        reason != NULL ? reason : "it is damaged");
 }
+
+/* --- The compression ----------------------------------------------------------------------- */
+
+/* A block for the second reader: the only way by which it gets anything. */
+static la_ssize_t read_decoded(struct archive *archive, void *data, const void **pblock)
+{
+    reader_t *reader = data;
+    size_t length = 0;
+    la_int64_t offset = 0;
+    int rc = archive_read_data_block(reader->decoder, pblock, &length, &offset);
+
+    if (rc == ARCHIVE_EOF) {
+        return 0;
+    }
+    if (rc != ARCHIVE_OK) {
+        const char *reason = archive_error_string(reader->decoder);
+
+        archive_set_error(archive, EINVAL, "%s", reason != NULL ? reason : "it is damaged");
+        return ARCHIVE_FATAL;
+    }
+    reader->decoded_bytes += (int64_t)length;
+    if (check_limits(reader) != APR_SUCCESS) {
+        reader->is_beyond = true;
+        return ARCHIVE_FATAL;
+    }
+    return (la_ssize_t)length;
+}
+
+static apr_status_t open_decoder(reader_t *reader, int fd)
+{
+    struct archive_entry *entry = NULL;
+    int filter = ARCHIVE_FILTER_NONE;
+    apr_status_t rv = worker_rpm_payload(&filter, fd, reader->err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    (void)archive_read_support_format_raw(reader->decoder);
+    if ((filter != ARCHIVE_FILTER_NONE
+         && archive_read_append_filter(reader->decoder, filter) != ARCHIVE_OK)
+        || archive_read_open_fd(reader->decoder, fd, BLOCK) != ARCHIVE_OK
+        || archive_read_next_header(reader->decoder, &entry) != ARCHIVE_OK) {
+        return fail_decoding(reader, reader->decoder);
+    }
+    return APR_SUCCESS;
+}
+
+/* --- The files ----------------------------------------------------------------------------- */
 
 /* Names are "./usr/bin/x"; those of the items "/usr/bin/x". Of hard links only the last one has the
  * content. */
@@ -88,6 +146,9 @@ static apr_status_t write_at(int fd, const char *data, size_t length, int64_t of
     while (length > 0) {
         ssize_t written = pwrite(fd, data, length, (off_t)offset);
 
+        if (written < 0 && errno == EINTR) {
+            continue;
+        }
         if (written < 0) {
             return errno;
         }
@@ -98,7 +159,7 @@ static apr_status_t write_at(int fd, const char *data, size_t length, int64_t of
     return APR_SUCCESS;
 }
 
-static apr_status_t copy_entry(const reader_t *reader, const worker_extract_item_t *item)
+static apr_status_t copy_entry(reader_t *reader, const worker_extract_item_t *item)
 {
     const void *data = NULL;
     size_t length = 0;
@@ -110,7 +171,7 @@ static apr_status_t copy_entry(const reader_t *reader, const worker_extract_item
            && (rc = archive_read_data_block(reader->archive, &data, &length, &offset))
                != ARCHIVE_EOF) {
         if (rc != ARCHIVE_OK) {
-            return fail_decoding(reader);
+            return fail_decoding(reader, reader->archive);
         }
         if (offset + (int64_t)length > reader->limits->file_bytes) {
             return retrace_fail(reader->err, APR_ENOSPC, "%s has more than %ld MB", item->path,
@@ -125,7 +186,7 @@ static apr_status_t copy_entry(const reader_t *reader, const worker_extract_item
     return rv;
 }
 
-static apr_status_t take_entry(const reader_t *reader, struct archive_entry *entry, int *pleft)
+static apr_status_t take_entry(reader_t *reader, struct archive_entry *entry, int *pleft)
 {
     worker_extract_item_t *item = find_item(reader, entry);
     apr_status_t rv;
@@ -151,7 +212,7 @@ static apr_status_t read_entries(reader_t *reader)
     while (left > 0 && rv == APR_SUCCESS
            && (rc = archive_read_next_header(reader->archive, &entry)) != ARCHIVE_EOF) {
         if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN) {
-            return fail_decoding(reader);
+            return fail_decoding(reader, reader->archive);
         }
         reader->entries++;
         rv = check_limits(reader);
@@ -162,33 +223,33 @@ static apr_status_t read_entries(reader_t *reader)
     return rv;
 }
 
-static void allow_formats(struct archive *archive)
+static apr_status_t read_all(reader_t *reader, int fd)
 {
-    (void)archive_read_support_filter_rpm(archive);
-    (void)archive_read_support_filter_gzip(archive);
-    (void)archive_read_support_filter_bzip2(archive);
-    (void)archive_read_support_filter_lzma(archive);
-    (void)archive_read_support_filter_xz(archive);
-    (void)archive_read_support_filter_zstd(archive);
-    (void)archive_read_support_format_cpio(archive);
+    apr_status_t rv = open_decoder(reader, fd);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    (void)archive_read_support_format_cpio(reader->archive);
+    return archive_read_open(reader->archive, reader, NULL, read_decoded, NULL) == ARCHIVE_OK
+        ? read_entries(reader)
+        : fail_decoding(reader, reader->archive);
 }
 
 apr_status_t worker_extract(apr_array_header_t *items, int fd,
                             const worker_extract_limits_t *limits, retrace_error_t *err)
 {
-    reader_t reader = { .archive = archive_read_new(),
+    reader_t reader = { .decoder = archive_read_new(),
+                        .archive = archive_read_new(),
                         .items = items,
                         .limits = limits,
                         .start_ms = retrace_clock_ms(),
                         .err = err };
-    apr_status_t rv;
+    apr_status_t rv = reader.decoder != NULL && reader.archive != NULL
+        ? read_all(&reader, fd)
+        : retrace_fail(err, APR_ENOMEM, "unpack a package");
 
-    if (reader.archive == NULL) {
-        return retrace_fail(err, APR_ENOMEM, "unpack a package");
-    }
-    allow_formats(reader.archive);
-    rv = archive_read_open_fd(reader.archive, fd, BLOCK) == ARCHIVE_OK ? read_entries(&reader)
-                                                                       : fail_decoding(&reader);
     (void)archive_read_free(reader.archive);
+    (void)archive_read_free(reader.decoder);
     return rv;
 }

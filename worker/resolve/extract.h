@@ -31,11 +31,12 @@ extern const worker_extract_limits_t worker_extract_usual;
 
 /**
  * Read a package until all wanted files were there.
- * @param fd     the package, at its beginning; not closed
+ * @param fd     the package, read from its beginning wherever it stands; not closed
  * @param items  of worker_extract_item_t; is_done tells which were found
- * @return APR_EINVAL  the payload cannot be decoded
+ * @return APR_EINVAL  the payload cannot be decoded; it may be compressed once, not more often
  *         APR_ENOSPC  it exceeds a limit
  *         other       a file cannot be written
+ * Items that are done are complete even then.
  */
 apr_status_t worker_extract(apr_array_header_t *items, int fd,
                             const worker_extract_limits_t *limits, retrace_error_t *err);

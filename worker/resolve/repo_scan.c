@@ -144,7 +144,7 @@ apr_status_t worker_repo_directories(apr_array_header_t **pdirectories, const wo
 }
 
 apr_array_header_t *worker_repo_files(const worker_repo_t *repo,
-                                       const apr_array_header_t *directories, apr_pool_t *p)
+                                      const apr_array_header_t *directories, apr_pool_t *p)
 {
     scan_t scan = { repo, "", apr_array_make(p, 64, sizeof(const char *)),
                     apr_array_make(p, 8, sizeof(const char *)), p };
