@@ -230,6 +230,7 @@ PYTEST       := RETRACE_BUILD=$(B) /usr/bin/python3 -B -m pytest -q -p no:cachep
 $(B)/libunit.a: $(call obj,$(UNIT_SUPPORT))
 $(B)/libmodule.a: $(call obj,$(MODULE_PURE))
 $(B)/tests/unit/test_query.o: ALL_CFLAGS += $(mod_retrace_CFLAGS)
+$(B)/tests/unit/test_repo_unpack: ALL_LDFLAGS += -Wl,--wrap=worker_extract
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libunit.a $(TEST_LIBS)
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(TEST_LDLIBS) -lcmocka
 $(B)/tests/fuzz/%: $(B)/tests/fuzz/fuzz_%.o $(B)/tests/fuzz/replay.o $(TEST_LIBS)

@@ -13,7 +13,8 @@
 #include "worker/resolve/repo_index.h"
 #include "worker/resolve/rpm_reader.h"
 
-#define WORKER_REPO_MAX_PACKAGES 500000 /* of one release */
+#define WORKER_REPO_MAX_PACKAGES      500000               /* of one release */
+#define WORKER_REPO_MAX_PACKAGE_BYTES (2048 * RETRACE_MIB) /* a kernel's debuginfo has half of it */
 
 typedef struct worker_repo_t {
     const char *name;      /* fedora-36-x86_64 */
@@ -48,6 +49,7 @@ apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *con
 /**
  * Open a package of a repository.
  * @param pfd  close-on-exec; the caller closes it
+ * @return APR_ENOSPC  it is larger than a package may be
  */
 apr_status_t worker_repo_open_package(int *pfd, worker_index_entry_t *entry,
                                       const worker_repo_t *repo, const char *file,

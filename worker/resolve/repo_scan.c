@@ -40,6 +40,11 @@ apr_status_t worker_repo_open_package(int *pfd, worker_index_entry_t *entry,
         (void)close(fd);
         return retrace_fail(err, APR_EINVAL, "it is not a regular file");
     }
+    if (info.st_size > WORKER_REPO_MAX_PACKAGE_BYTES) {
+        (void)close(fd);
+        return retrace_fail(err, APR_ENOSPC, "it is larger than %ld MB",
+                            (long)(WORKER_REPO_MAX_PACKAGE_BYTES / RETRACE_MIB));
+    }
     entry->file = file;
     entry->size = info.st_size;
     entry->mtime_us = microseconds(&info);

@@ -11,11 +11,13 @@
 typedef struct worker_repo_unpack_t {
     const worker_repo_t *repo;
     const worker_matches_t *matches;
+    apr_hash_t
+        *asked; /* what was taken out of its packages, or was not there: not asked for again */
 } worker_repo_unpack_t;
 
 /**
  * Take out of a package what is wanted, and whatever else the core wants of it. One task does so at a
- * time, others that want of the same package wait.
+ * time, others that want of the same package wait. Nothing is kept of a package that is changed meanwhile.
  * @param candidate  a package that is here
  * @param want       with its search, which is told what was found
  * @return APR_SUCCESS  what the package has of it is in the cache: whether the wanted file is among

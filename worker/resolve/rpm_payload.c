@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LEAD       96
-#define INTRO      16 /* of a header: magic, four reserved bytes, count of entries, bytes of data */
-#define ENTRY      16
-#define PADDING    8  /* what the first header's length is rounded up to */
-#define MAGIC_MAX  6
+#define LEAD      96
+#define INTRO     16 /* of a header: magic, four reserved bytes, count of entries, bytes of data */
+#define ENTRY     16
+#define PADDING   8 /* what the first header's length is rounded up to */
+#define MAGIC_MAX 6
 
 static const uint8_t lead_magic[] = { 0xed, 0xab, 0xee, 0xdb };
 static const uint8_t header_magic[] = { 0x8e, 0xad, 0xe8, 0x01 };

@@ -20,6 +20,7 @@ typedef struct opened_t {
     worker_repo_t *repo;
     worker_matches_t *matches;
     apr_hash_t *refused;     /* package → why it is not used, found out just now */
+    apr_hash_t *asked;       /* repo_unpack.h */
     worker_mirror_t *mirror; /* NULL: none yet */
     const char *no_mirror;   /* why there is none; NULL: not tried */
 } opened_t;
@@ -81,6 +82,7 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
     retrace_error_t err;
 
     opened->refused = apr_hash_make(p);
+    opened->asked = apr_hash_make(p);
     if (worker_repo_open(&opened->repo, config, name, false, &err, p) != APR_SUCCESS) {
         worker_search_tell(search, 'W',
                            apr_psprintf(p, "The packages of %s are not used: %s", name, err.text));
@@ -229,7 +231,7 @@ static apr_status_t try_remote(bool *pis_fetched, const quest_t *quest, opened_t
 static apr_status_t try_here(worker_found_t **pfound, const quest_t *quest, opened_t *opened,
                              const worker_candidate_t *candidate, retrace_error_t *err)
 {
-    const worker_repo_unpack_t from = { opened->repo, opened->matches };
+    const worker_repo_unpack_t from = { opened->repo, opened->matches, opened->asked };
     retrace_error_t why;
 
     if (!is_refused(opened, candidate)
