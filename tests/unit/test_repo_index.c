@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include <apr_general.h>
@@ -214,6 +217,28 @@ static void an_index_without_its_tables_is_made_anew(void **state)
     put(ws, open_index(ws), "a.rpm", "1.0", SAMPLE_ID);
 }
 
+static void a_good_index_outlives_a_lack_of_descriptors(void **state)
+{
+    workspace_t *ws = *state;
+    worker_index_t *index = open_index(ws);
+    const struct rlimit none = { 0, 0 };
+    pid_t child;
+    int status = 0;
+
+    put(ws, index, "a.rpm", "1.0", SAMPLE_ID);
+    child = fork();
+    if (child == 0) {
+        worker_index_t *again = NULL;
+
+        (void)setrlimit(RLIMIT_NOFILE, &none);
+        _exit(worker_index_open(&again, workspace_path(ws, "release.db"), &ws->err, ws->pool)
+              == APR_SUCCESS);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(count_of(ws, open_index(ws), SAMPLE_ID), 1);
+}
+
 static void where_nothing_can_be_written_it_says_so(void **state)
 {
     workspace_t *ws = *state;
@@ -241,6 +266,7 @@ int main(void)
         TEST(what_is_no_index_is_made_anew),
         TEST(an_index_of_another_version_is_made_anew),
         TEST(an_index_without_its_tables_is_made_anew),
+        TEST(a_good_index_outlives_a_lack_of_descriptors),
         TEST(where_nothing_can_be_written_it_says_so),
     };
 

@@ -193,7 +193,8 @@ static void expect_size(stage_t *stage, const char *size, apr_status_t status)
     worker_index_entry_t entry;
     int fd = -1;
 
-    workspace_shell(stage->ws, apr_pstrcat(stage->ws->pool, "truncate -s ", size, " " PACKAGE, NULL));
+    workspace_shell(stage->ws,
+                    apr_pstrcat(stage->ws->pool, "truncate -s ", size, " " PACKAGE, NULL));
     assert_int_equal(
         worker_repo_open_package(&fd, &entry, stage->repo, "tiny.rpm", &stage->ws->err), status);
     if (fd >= 0) {
@@ -211,6 +212,47 @@ static void a_package_beyond_the_limit_is_refused(void **state)
     assert_non_null(strstr(stage->ws->err.text, "larger than 2048 MB"));
 }
 
+static apr_status_t ask(stage_t *stage)
+{
+    const worker_want_t want = { .kind = WORKER_FILE_EXECUTABLE,
+                                 .build_id = "abcdef",
+                                 .search = &stage->search };
+    worker_found_t *found = NULL;
+
+    return worker_source_repo.find(&found, &stage->config, &want, &stage->ws->err, stage->ws->pool);
+}
+
+/* The first pages are whole: it can be opened. */
+static void a_damaged_index_is_told_and_made_anew(void **state)
+{
+    stage_t *stage = *state;
+
+    put_package(stage);
+    workspace_shell(stage->ws,
+                    "db=cache/index/" RELEASE
+                    ".db; head -c $(($(stat -c %s $db) - 8192)) /dev/zero |"
+                    " tr '\\0' '\\377' | dd of=$db bs=4096 seek=2 conv=notrunc 2>log");
+    assert_int_not_equal(ask(stage), APR_SUCCESS);
+    assert_int_equal(stage->passes, 1);
+    workspace_shell(stage->ws,
+                    "test \"$(sqlite3 cache/index/" RELEASE ".db 'PRAGMA integrity_check')\" = ok");
+}
+
+static void what_damages_a_table_of_files_alone_is_mended_by_the_question(void **state)
+{
+    stage_t *stage = *state;
+
+    put_package(stage);
+    workspace_shell(
+        stage->ws,
+        "db=cache/index/" RELEASE ".db; at=$(sqlite3 $db \"SELECT rootpage FROM "
+        "sqlite_master WHERE name = 'file' AND type = 'table'\"); head -c 4096 /dev/zero | "
+        "tr '\\0' '\\377' | dd of=$db bs=4096 seek=$((at - 1)) conv=notrunc 2>log");
+    assert_int_not_equal(ask(stage), APR_SUCCESS);
+    assert_non_null(strstr(stage->told, "W The index of " RELEASE " cannot be read"));
+    assert_int_equal(stage->passes, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -220,6 +262,8 @@ int main(void)
         TEST(a_package_that_changes_while_it_is_unpacked_is_refused),
         TEST(many_files_come_in_several_passes),
         TEST(a_package_beyond_the_limit_is_refused),
+        TEST(a_damaged_index_is_told_and_made_anew),
+        TEST(what_damages_a_table_of_files_alone_is_mended_by_the_question),
     };
 
     apr_initialize();

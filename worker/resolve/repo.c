@@ -222,6 +222,39 @@ static apr_status_t refresh(const worker_repo_t *repo, bool force, retrace_error
     return rv;
 }
 
+/* Only the first pages are read when it is opened. What a refresh does not read is found damaged by the
+ * one who does: worker_repo_mend(). */
+static apr_status_t refresh_or_rebuild(const worker_repo_t *repo, bool force, retrace_error_t *err,
+                                       apr_pool_t *p)
+{
+    apr_status_t rv = refresh(repo, force, err, p);
+
+    if (rv == WORKER_INDEX_DAMAGED) {
+        rv = worker_index_rebuild(repo->index, err);
+        if (rv == APR_SUCCESS) {
+            rv = refresh(repo, force, err, p);
+        }
+    }
+    return rv;
+}
+
+apr_status_t worker_repo_mend(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *scratch)
+{
+    int lock = -1;
+    apr_status_t rv = retrace_fs_lock(&lock, repo->locks,
+                                      apr_pstrcat(scratch, repo->name, ".lock", NULL), true, err);
+
+    if (rv != APR_SUCCESS) {
+        return rv;
+    }
+    rv = worker_index_rebuild(repo->index, err);
+    if (rv == APR_SUCCESS) {
+        rv = refresh(repo, false, err, scratch);
+    }
+    (void)close(lock);
+    return rv;
+}
+
 static apr_status_t add_package(const worker_repo_t *repo, const char *file, const char *stamp,
                                 retrace_error_t *err, apr_pool_t *p)
 {
@@ -312,7 +345,7 @@ static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *conf
         rv = apr_pool_create(&scratch, p);
     }
     if (rv == APR_SUCCESS) {
-        rv = refresh(repo, force, err, scratch);
+        rv = refresh_or_rebuild(repo, force, err, scratch);
         if (rv == APR_SUCCESS) {
             (void)worker_repo_publish(repo, config, &state, &repo->list, scratch);
         }

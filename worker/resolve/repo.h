@@ -46,6 +46,9 @@ apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const ch
 apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
                               const char *name, bool force, retrace_error_t *err, apr_pool_t *p);
 
+/** Make the index anew: a question has found it damaged (WORKER_INDEX_DAMAGED). */
+apr_status_t worker_repo_mend(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *scratch);
+
 /**
  * Open a package of a repository.
  * @param pfd  close-on-exec; the caller closes it

@@ -44,19 +44,22 @@ static apr_status_t close_index(void *data)
     return APR_SUCCESS;
 }
 
-static int version_of(worker_index_t *index)
+static apr_status_t read_version(int *pversion, worker_index_t *index, retrace_error_t *err)
 {
     sqlite3_stmt *statement = NULL;
-    int version = -1;
+    apr_status_t rv = worker_index_prepare(&statement, index, "PRAGMA user_version", NULL, 0, err);
 
-    if (worker_index_prepare(&statement, index, "PRAGMA user_version", NULL, 0, NULL)
-        == APR_SUCCESS) {
-        if (sqlite3_step(statement) == SQLITE_ROW) {
-            version = sqlite3_column_int(statement, 0);
-        }
-        (void)sqlite3_finalize(statement);
+    if (rv != APR_SUCCESS) {
+        return rv;
     }
-    return version;
+    if (sqlite3_step(statement) == SQLITE_ROW) {
+        *pversion = sqlite3_column_int(statement, 0);
+    }
+    else {
+        rv = worker_index_fail(index, err);
+    }
+    (void)sqlite3_finalize(statement);
+    return rv;
 }
 
 static apr_status_t make_schema(worker_index_t *index, retrace_error_t *err)
@@ -69,10 +72,26 @@ static apr_status_t make_schema(worker_index_t *index, retrace_error_t *err)
     return rv == APR_SUCCESS ? worker_index_run(index, "COMMIT", err) : rv;
 }
 
+/* Tables that are not there are damage, too. */
+static apr_status_t require_stamp(worker_index_t *index, retrace_error_t *err)
+{
+    sqlite3_stmt *statement = NULL;
+    apr_status_t rv =
+        worker_index_prepare(&statement, index, "SELECT stamp FROM meta", NULL, 0, err);
+
+    if (rv != APR_SUCCESS) {
+        return sqlite3_errcode(index->handle) == SQLITE_ERROR
+            ? retrace_fail(err, WORKER_INDEX_DAMAGED, "%s has no tables", index->path)
+            : rv;
+    }
+    rv = sqlite3_step(statement) == SQLITE_ROW ? APR_SUCCESS : worker_index_fail(index, err);
+    (void)sqlite3_finalize(statement);
+    return rv;
+}
+
 static apr_status_t open_file(worker_index_t *index, retrace_error_t *err)
 {
-    const char *stamp = NULL;
-    apr_pool_t *scratch = NULL;
+    int version = 0;
     apr_status_t rv;
 
     if (sqlite3_open_v2(index->path, &index->handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE,
@@ -81,19 +100,25 @@ static apr_status_t open_file(worker_index_t *index, retrace_error_t *err)
         return worker_index_fail(index, err);
     }
     (void)sqlite3_busy_timeout(index->handle, BUSY_MS);
-    switch (version_of(index)) {
-    case 0:
-        return make_schema(index, err);
-    case VERSION:
-        rv = apr_pool_create(&scratch, NULL);
-        if (rv == APR_SUCCESS) {
-            rv = worker_index_stamp(&stamp, index, err, scratch);
-            apr_pool_destroy(scratch);
-        }
+    rv = read_version(&version, index, err);
+    if (rv != APR_SUCCESS) {
         return rv;
-    default:
-        return retrace_fail(err, APR_EGENERAL, "%s is no index of this version", index->path);
     }
+    if (version == 0) {
+        return make_schema(index, err);
+    }
+    return version == VERSION
+        ? require_stamp(index, err)
+        : retrace_fail(err, WORKER_INDEX_DAMAGED, "%s is no index of this version", index->path);
+}
+
+/* Only what is known to be no good is removed: memory or descriptors may have run out. */
+apr_status_t worker_index_rebuild(worker_index_t *index, retrace_error_t *err)
+{
+    (void)close_index(index);
+    (void)unlink(index->path);
+    (void)unlink(index->journal);
+    return open_file(index, err);
 }
 
 apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrace_error_t *err,
@@ -103,13 +128,11 @@ apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrac
     apr_status_t rv;
 
     index->path = apr_pstrdup(p, path);
+    index->journal = apr_pstrcat(p, path, "-journal", NULL);
     apr_pool_cleanup_register(p, index, close_index, apr_pool_cleanup_null);
     rv = open_file(index, err);
-    if (rv != APR_SUCCESS) {
-        (void)close_index(index);
-        (void)unlink(path);
-        (void)unlink(apr_pstrcat(p, path, "-journal", NULL));
-        rv = open_file(index, err);
+    if (rv == WORKER_INDEX_DAMAGED) {
+        rv = worker_index_rebuild(index, err);
     }
     if (rv == APR_SUCCESS) {
         *pindex = index;
@@ -135,6 +158,14 @@ apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retr
     }
     (void)sqlite3_finalize(statement);
     return rv;
+}
+
+retrace_error_t worker_index_trouble(worker_index_t *index)
+{
+    const retrace_error_t trouble = index->trouble;
+
+    index->trouble.status = APR_SUCCESS;
+    return trouble;
 }
 
 /* --- Changes ------------------------------------------------------------------------------- */

@@ -13,6 +13,9 @@
 #include "worker/resolve/package.h"
 #include "worker/resolve/repodata.h"
 
+/** What any of these functions returns when the file is damaged: worker_index_rebuild() mends it. */
+#define WORKER_INDEX_DAMAGED APR_EBADF
+
 typedef struct worker_index_t worker_index_t;
 
 /** A package's file as the index knows it. */
@@ -30,6 +33,13 @@ typedef struct worker_index_entry_t {
  */
 apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrace_error_t *err,
                                apr_pool_t *p);
+
+/** Remove the file, and begin with an empty one: hold the release's lock. */
+apr_status_t worker_index_rebuild(worker_index_t *index, retrace_error_t *err);
+
+/** The last thing that failed since this was asked before; its status is APR_SUCCESS when nothing
+ * did. */
+retrace_error_t worker_index_trouble(worker_index_t *index);
 
 /** What the last commit was told, in p; "" for a new index. */
 apr_status_t worker_index_stamp(const char **pstamp, worker_index_t *index, retrace_error_t *err,

@@ -10,6 +10,8 @@
 struct worker_index_t {
     sqlite3 *handle;
     const char *path;
+    const char *journal;
+    retrace_error_t trouble; /* the last thing that failed */
 };
 
 /** What is put into a statement; nothing of it is copied. */
@@ -24,7 +26,7 @@ worker_index_value_t worker_index_text_value(const char *text);
 worker_index_value_t worker_index_number_value(int64_t number);
 worker_index_value_t worker_index_blob_value(const void *bytes, size_t length);
 
-apr_status_t worker_index_fail(const worker_index_t *index, retrace_error_t *err);
+apr_status_t worker_index_fail(worker_index_t *index, retrace_error_t *err);
 
 /** Run statements without values and rows. */
 apr_status_t worker_index_run(worker_index_t *index, const char *statements, retrace_error_t *err);

@@ -4,9 +4,14 @@
 
 #include <apr_strings.h>
 
-apr_status_t worker_index_fail(const worker_index_t *index, retrace_error_t *err)
+apr_status_t worker_index_fail(worker_index_t *index, retrace_error_t *err)
 {
-    return retrace_fail(err, APR_EGENERAL, "%s: %s", index->path, sqlite3_errmsg(index->handle));
+    int code = sqlite3_errcode(index->handle) & 0xff;
+    bool is_damaged = code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+
+    (void)retrace_fail(&index->trouble, is_damaged ? WORKER_INDEX_DAMAGED : APR_EGENERAL, "%s: %s",
+                       index->path, sqlite3_errmsg(index->handle));
+    return retrace_fail(err, index->trouble.status, "%s", index->trouble.text);
 }
 
 apr_status_t worker_index_run(worker_index_t *index, const char *statements, retrace_error_t *err)

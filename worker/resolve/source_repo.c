@@ -21,6 +21,7 @@ typedef struct opened_t {
     worker_matches_t *matches;
     apr_hash_t *refused;     /* package → why it is not used, found out just now */
     apr_hash_t *asked;       /* repo_unpack.h */
+    bool is_mended;          /* its index was damaged, and has been made anew */
     worker_mirror_t *mirror; /* NULL: none yet */
     const char *no_mirror;   /* why there is none; NULL: not tried */
 } opened_t;
@@ -75,6 +76,39 @@ static void tell_complaint(const worker_search_t *search, const worker_repo_t *r
     }
 }
 
+static void make_matches(opened_t *opened, const worker_search_t *search,
+                         apr_array_header_t *preferences, apr_pool_t *p)
+{
+    opened->matches = worker_matches_make(opened->repo->index, search->core, preferences, p);
+}
+
+/* Has a question to the index failed? Told each time; a damaged index is made anew, once.
+ * @return whether it is worth asking again */
+static bool mend(opened_t *opened, const worker_search_t *search, apr_array_header_t *preferences,
+                 apr_pool_t *p)
+{
+    const char *name = opened->repo->name;
+    const retrace_error_t trouble = worker_index_trouble(opened->repo->index);
+    retrace_error_t err;
+
+    if (trouble.status == APR_SUCCESS) {
+        return false;
+    }
+    worker_search_tell(search, 'W',
+                       apr_psprintf(p, "The index of %s cannot be read: %s", name, trouble.text));
+    if (trouble.status != WORKER_INDEX_DAMAGED || opened->is_mended) {
+        return false;
+    }
+    opened->is_mended = true;
+    if (worker_repo_mend(opened->repo, &err, p) != APR_SUCCESS) {
+        worker_search_tell(search, 'W',
+                           apr_psprintf(p, "The index of %s is not mended: %s", name, err.text));
+        return false;
+    }
+    make_matches(opened, search, preferences, p);
+    return true;
+}
+
 static void open_one(worker_repositories_t *repositories, const retrace_config_t *config,
                      const worker_search_t *search, const char *name, apr_pool_t *p)
 {
@@ -90,8 +124,8 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
     }
     tell_complaint(search, opened->repo, p);
     tell_refusals(search, opened->repo, p);
-    opened->matches =
-        worker_matches_make(opened->repo->index, search->core, repositories->preferences, p);
+    make_matches(opened, search, repositories->preferences, p);
+    (void)mend(opened, search, repositories->preferences, p);
     APR_ARRAY_PUSH(repositories->opened, opened_t *) = opened;
 }
 
@@ -200,8 +234,7 @@ static apr_status_t fetch(const quest_t *quest, opened_t *opened,
         rv = worker_mirror_get(opened->mirror, opened->repo, candidate, err, quest->pool);
     }
     if (rv == APR_SUCCESS) {
-        opened->matches = worker_matches_make(opened->repo->index, quest->want->search->core,
-                                              quest->repositories->preferences, quest->pool);
+        make_matches(opened, quest->want->search, quest->repositories->preferences, quest->pool);
     }
     return rv;
 }
@@ -251,16 +284,24 @@ static apr_status_t try_here(worker_found_t **pfound, const quest_t *quest, open
     return APR_SUCCESS;
 }
 
+static apr_array_header_t *candidates_of(const quest_t *quest, const opened_t *opened)
+{
+    const worker_want_t *want = quest->want;
+
+    return worker_matches_candidates(opened->matches, opened->repo->index, want->kind,
+                                     want->build_id, want->altlink, quest->pool);
+}
+
 static apr_status_t try_all(worker_found_t **pfound, bool *pis_fetched, const quest_t *quest,
                             opened_t *opened, retrace_error_t *err)
 {
-    const worker_want_t *want = quest->want;
-    const apr_array_header_t *candidates =
-        worker_matches_candidates(opened->matches, opened->repo->index, want->kind, want->build_id,
-                                  want->altlink, quest->pool);
+    const apr_array_header_t *candidates = candidates_of(quest, opened);
     apr_status_t rv = APR_NOTFOUND;
     int i;
 
+    if (mend(opened, quest->want->search, quest->repositories->preferences, quest->pool)) {
+        candidates = candidates_of(quest, opened);
+    }
     for (i = 0; i < candidates->nelts && rv != APR_SUCCESS && !*pis_fetched; i++) {
         const worker_candidate_t *candidate = &APR_ARRAY_IDX(candidates, i, worker_candidate_t);
 
