@@ -11,6 +11,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "lib/clock.h"
+
+#define LOCK_STEP_MS   50 /* between two looks at a lock that is held */
 #define NAME_MAX_BYTES 256
 #define UNFINISHED     ".new" /* ends the name of a file that is being written; "." begins it */
 
@@ -307,6 +310,19 @@ apr_status_t retrace_fs_lock(int *pfd, int dir, const char *name, bool wait, ret
     }
     *pfd = fd;
     return APR_SUCCESS;
+}
+
+apr_status_t retrace_fs_lock_within(int *pfd, int dir, const char *name, apr_int64_t ms,
+                                    retrace_error_t *err)
+{
+    apr_int64_t deadline_ms = retrace_clock_ms() + ms;
+    apr_status_t rv;
+
+    while ((rv = retrace_fs_lock(pfd, dir, name, false, err)) == APR_EBUSY
+           && retrace_clock_ms() < deadline_ms) {
+        apr_sleep(apr_time_from_msec(LOCK_STEP_MS));
+    }
+    return rv;
 }
 
 bool retrace_fs_is_locked(int dir, const char *name)

@@ -79,6 +79,11 @@ apr_status_t retrace_fs_remove(int dir, const char *name, retrace_error_t *err);
  */
 apr_status_t retrace_fs_lock(int *pfd, int dir, const char *name, bool wait, retrace_error_t *err);
 
+/** The same, but wait for the present holder no longer than so many milliseconds: it may be one that was
+ * stopped. @return APR_EBUSY when it is held even then */
+apr_status_t retrace_fs_lock_within(int *pfd, int dir, const char *name, apr_int64_t ms,
+                                    retrace_error_t *err);
+
 /** Does somebody hold this lock? False also when there is no such file; true when the system cannot
  * tell: who asks wants to remove what is not held. */
 bool retrace_fs_is_locked(int dir, const char *name);

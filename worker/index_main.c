@@ -152,6 +152,9 @@ static int index_one(const options_t *options, const retrace_config_t *config, c
     if (rv != APR_SUCCESS) {
         code = give_up(options, config, name, &state, &err, p);
     }
+    else if (repo->stale.status != APR_SUCCESS) {
+        code = complain(options, "%s: %s", name, repo->stale.text);
+    }
     else if (repo->list.status != APR_SUCCESS) {
         code = complain(options, "%s: the list of its packages: %s", name, repo->list.text);
     }

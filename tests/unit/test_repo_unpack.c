@@ -8,13 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include <apr_general.h>
 #include <apr_strings.h>
 
+#include "lib/fs.h"
 #include "tests/unit/rpm_builder.h"
 #include "worker/resolve/extract.h"
 #include "worker/resolve/preference.h"
@@ -253,6 +256,56 @@ static void what_damages_a_table_of_files_alone_is_mended_by_the_question(void *
     assert_int_equal(stage->passes, 1);
 }
 
+/* With a unit of time that a test can wait for: who opens the repository waits for minutes. */
+static void who_holds_the_lock_for_long_stops_nobody(void **state)
+{
+    stage_t *stage = *state;
+    int locks;
+    int fd = -1;
+    int i;
+
+    put_package(stage);
+    stage->repo->wait_ms = 100;
+    locks = stage->repo->locks;
+    assert_int_equal(retrace_fs_lock(&fd, locks, RELEASE ".lock", false, &stage->ws->err),
+                     APR_SUCCESS);
+    assert_int_equal(worker_repo_mend(stage->repo, &stage->ws->err, stage->ws->pool), APR_EBUSY);
+    (void)close(fd);
+    for (i = 0; i < 16; i++) {
+        char name[32];
+
+        (void)snprintf(name, sizeof(name), "unpack-%d.lock", i);
+        assert_int_equal(retrace_fs_lock(&fd, locks, name, false, &stage->ws->err), APR_SUCCESS);
+    }
+    assert_int_equal(take(stage), APR_EBUSY);
+    assert_int_equal(stage->passes, 0);
+}
+
+/* What cannot be brought up to date is used as it is. */
+static void an_index_that_cannot_be_written_is_used_as_it_is(void **state)
+{
+    stage_t *stage = *state;
+    const struct rlimit none = { 0, 0 };
+    int status = 0;
+    pid_t child;
+
+    put_package(stage);
+    workspace_shell(stage->ws, "touch -d '2001-01-01' repos/" RELEASE);
+    child = fork();
+    if (child == 0) {
+        worker_repo_t *repo = NULL;
+        apr_status_t rv;
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        (void)setrlimit(RLIMIT_FSIZE, &none);
+        rv = worker_repo_open(&repo, &stage->config, RELEASE, false, &stage->ws->err,
+                              stage->ws->pool);
+        _exit(rv != APR_SUCCESS ? 1 : repo->stale.status == APR_SUCCESS ? 2 : 0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -262,6 +315,8 @@ int main(void)
         TEST(a_package_that_changes_while_it_is_unpacked_is_refused),
         TEST(many_files_come_in_several_passes),
         TEST(a_package_beyond_the_limit_is_refused),
+        TEST(who_holds_the_lock_for_long_stops_nobody),
+        TEST(an_index_that_cannot_be_written_is_used_as_it_is),
         TEST(a_damaged_index_is_told_and_made_anew),
         TEST(what_damages_a_table_of_files_alone_is_mended_by_the_question),
     };

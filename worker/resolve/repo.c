@@ -222,6 +222,20 @@ static apr_status_t refresh(const worker_repo_t *repo, bool force, retrace_error
     return rv;
 }
 
+static apr_status_t lock_index(int *plock, const worker_repo_t *repo, retrace_error_t *err,
+                               apr_pool_t *p)
+{
+    retrace_error_t why;
+    apr_status_t rv = retrace_fs_lock_within(
+        plock, repo->locks, apr_pstrcat(p, repo->name, ".lock", NULL), repo->wait_ms, &why);
+
+    return rv == APR_EBUSY
+        ? retrace_fail(err, rv, "another process has been at its index for more than %ld s",
+                       (long)(repo->wait_ms / 1000))
+        : rv == APR_SUCCESS ? rv
+                            : retrace_fail(err, rv, "%s", why.text);
+}
+
 /* Only the first pages are read when it is opened. What a refresh does not read is found damaged by the
  * one who does: worker_repo_mend(). */
 static apr_status_t refresh_or_rebuild(const worker_repo_t *repo, bool force, retrace_error_t *err,
@@ -241,8 +255,7 @@ static apr_status_t refresh_or_rebuild(const worker_repo_t *repo, bool force, re
 apr_status_t worker_repo_mend(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *scratch)
 {
     int lock = -1;
-    apr_status_t rv = retrace_fs_lock(&lock, repo->locks,
-                                      apr_pstrcat(scratch, repo->name, ".lock", NULL), true, err);
+    apr_status_t rv = lock_index(&lock, repo, err, scratch);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -280,8 +293,7 @@ apr_status_t worker_repo_add_package(const worker_repo_t *repo, const char *file
 {
     const char *stamp = "";
     int lock = -1;
-    apr_status_t rv = retrace_fs_lock(&lock, repo->locks,
-                                      apr_pstrcat(scratch, repo->name, ".lock", NULL), true, err);
+    apr_status_t rv = lock_index(&lock, repo, err, scratch);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -327,20 +339,14 @@ static apr_status_t open_directories(worker_repo_t *repo, const retrace_config_t
     return rv;
 }
 
-static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *config, bool force,
-                               retrace_error_t *err, apr_pool_t *p)
+static apr_status_t open_locked(worker_repo_t *repo, const char *path,
+                                const retrace_config_t *config, bool force, retrace_error_t *err,
+                                apr_pool_t *p)
 {
     const retrace_package_state_t state = retrace_package_state(repo->fd);
     apr_pool_t *scratch = NULL;
-    int lock = -1;
-    apr_status_t rv =
-        retrace_fs_lock(&lock, repo->locks, apr_pstrcat(p, repo->name, ".lock", NULL), true, err);
+    apr_status_t rv = worker_index_open(&repo->index, path, err, p);
 
-    if (rv == APR_SUCCESS) {
-        rv = worker_index_open(
-            &repo->index,
-            apr_pstrcat(p, config->cache_dir, "/" INDEX_DIR "/", repo->name, ".db", NULL), err, p);
-    }
     if (rv == APR_SUCCESS) {
         rv = apr_pool_create(&scratch, p);
     }
@@ -351,10 +357,42 @@ static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *conf
         }
         apr_pool_destroy(scratch);
     }
-    if (lock >= 0) {
+    return rv;
+}
+
+/* An index that was finished once is better than none. @return what err has, when there is none */
+static apr_status_t use_as_it_is(worker_repo_t *repo, const char *path, retrace_error_t *err,
+                                 apr_pool_t *p)
+{
+    const char *stamp = "";
+    const retrace_error_t why = *err;
+    apr_status_t rv =
+        repo->index != NULL ? APR_SUCCESS : worker_index_open_as_it_is(&repo->index, path, NULL, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = worker_index_stamp(&stamp, repo->index, NULL, p);
+    }
+    if (rv != APR_SUCCESS || stamp[0] == '\0') {
+        *err = why;
+        return why.status;
+    }
+    repo->stale = why;
+    return APR_SUCCESS;
+}
+
+static apr_status_t open_index(worker_repo_t *repo, const retrace_config_t *config, bool force,
+                               retrace_error_t *err, apr_pool_t *p)
+{
+    const char *path =
+        apr_pstrcat(p, config->cache_dir, "/" INDEX_DIR "/", repo->name, ".db", NULL);
+    int lock = -1;
+    apr_status_t rv = lock_index(&lock, repo, err, p);
+
+    if (rv == APR_SUCCESS) {
+        rv = open_locked(repo, path, config, force, err, p);
         (void)close(lock);
     }
-    return rv;
+    return rv == APR_SUCCESS ? rv : use_as_it_is(repo, path, err, p);
 }
 
 apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
@@ -367,6 +405,7 @@ apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *con
     repo->directory = apr_pstrcat(p, config->repo_dir, "/", name, NULL);
     repo->fd = -1;
     repo->locks = -1;
+    repo->wait_ms = WORKER_REPO_WAIT_MS;
     apr_pool_cleanup_register(p, repo, close_descriptors, apr_pool_cleanup_null);
     rv = open_directories(repo, config, err);
     if (rv == APR_SUCCESS) {

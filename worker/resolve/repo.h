@@ -16,6 +16,8 @@
 #define WORKER_REPO_MAX_PACKAGES      500000               /* of one release */
 #define WORKER_REPO_MAX_PACKAGE_BYTES (2048 * RETRACE_MIB) /* a kernel's debuginfo has half of it */
 
+#define WORKER_REPO_WAIT_MS (300 * 1000) /* for who brings its index up to date, or unpacks */
+
 typedef struct worker_repo_t {
     const char *name;      /* fedora-36-x86_64 */
     const char *directory; /* absolute */
@@ -23,7 +25,9 @@ typedef struct worker_repo_t {
     int locks;             /* directory for lock files, open */
     worker_rpm_t *rpm;
     worker_index_t *index;
-    retrace_error_t list; /* why the list of its packages could not be published, unless .status is
+    int64_t wait_ms;       /* for a lock */
+    retrace_error_t stale; /* why its index is not up to date, unless .status is APR_SUCCESS */
+    retrace_error_t list;  /* why the list of its packages could not be published, unless .status is
                              APR_SUCCESS */
 } worker_repo_t;
 
@@ -38,7 +42,8 @@ apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const ch
                                        const char *arch, apr_pool_t *p);
 
 /**
- * Open a repository, with its index up to date. While another process makes the index, it waits.
+ * Open a repository, with its index up to date. While another process makes the index, it waits; not
+ * for ever: then an older index is used as it is, and when it cannot be brought up to date, too.
  * @param prepo  in p; closed with it
  * @param force  look at every package's size and time, not at those of directories only
  * @return APR_ENOENT  there is no such repository, or no keys for it

@@ -168,6 +168,30 @@ retrace_error_t worker_index_trouble(worker_index_t *index)
     return trouble;
 }
 
+apr_status_t worker_index_open_as_it_is(worker_index_t **pindex, const char *path,
+                                        retrace_error_t *err, apr_pool_t *p)
+{
+    worker_index_t *index = apr_pcalloc(p, sizeof(*index));
+    int version = 0;
+    apr_status_t rv;
+
+    index->path = apr_pstrdup(p, path);
+    index->journal = apr_pstrcat(p, path, "-journal", NULL);
+    apr_pool_cleanup_register(p, index, close_index, apr_pool_cleanup_null);
+    if (sqlite3_open_v2(path, &index->handle, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK) {
+        return worker_index_fail(index, err);
+    }
+    (void)sqlite3_busy_timeout(index->handle, BUSY_MS);
+    rv = read_version(&version, index, err);
+    if (rv == APR_SUCCESS && version != VERSION) {
+        rv = retrace_fail(err, WORKER_INDEX_DAMAGED, "%s is no index of this version", path);
+    }
+    if (rv == APR_SUCCESS) {
+        *pindex = index;
+    }
+    return rv;
+}
+
 /* --- Changes ------------------------------------------------------------------------------- */
 
 apr_status_t worker_index_begin(worker_index_t *index, retrace_error_t *err)

@@ -34,6 +34,10 @@ typedef struct worker_index_entry_t {
 apr_status_t worker_index_open(worker_index_t **pindex, const char *path, retrace_error_t *err,
                                apr_pool_t *p);
 
+/** Open an index that is there, for reading alone: without the lock. */
+apr_status_t worker_index_open_as_it_is(worker_index_t **pindex, const char *path,
+                                        retrace_error_t *err, apr_pool_t *p);
+
 /** Remove the file, and begin with an empty one: hold the release's lock. */
 apr_status_t worker_index_rebuild(worker_index_t *index, retrace_error_t *err);
 

@@ -351,8 +351,9 @@ apr_status_t worker_repo_unpack(const worker_repo_unpack_t *from,
                   .fd = -1,
                   .pool = p };
     int lock = -1;
-    apr_status_t rv = retrace_fs_lock(&lock, from->repo->locks,
-                                      apr_psprintf(p, "unpack-%u.lock", hash % LOCKS), true, err);
+    apr_status_t rv = retrace_fs_lock_within(&lock, from->repo->locks,
+                                             apr_psprintf(p, "unpack-%u.lock", hash % LOCKS),
+                                             from->repo->wait_ms, err);
 
     if (rv == APR_SUCCESS) {
         rv = take_locked(&job, want, err);

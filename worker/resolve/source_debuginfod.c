@@ -15,12 +15,11 @@
 #include "worker/resolve/source.h"
 #include "worker/text.h"
 
-#define NAME         "debuginfod"
-#define MAX_SILENT   2 /* times that a server did not answer: then it is not asked again */
-#define TIME_SHARE   2 /* of MaxTaskRuntime: one half is for gdb */
-#define LOCKS        "fetching"
-#define LOCK_STEP_MS 50
-#define MS           INT64_C(1000) /* in a second */
+#define NAME       "debuginfod"
+#define MAX_SILENT 2 /* times that a server did not answer: then it is not asked again */
+#define TIME_SHARE 2 /* of MaxTaskRuntime: one half is for gdb */
+#define LOCKS      "fetching"
+#define MS         INT64_C(1000) /* in a second */
 
 typedef struct server_t {
     const char *url;
@@ -254,7 +253,6 @@ static apr_status_t ask_and_remember(worker_found_t **pfound, quest_t *quest, re
  * is better than to do without it. Files of other build-ids share the lock. */
 static int lock(const quest_t *quest)
 {
-    int64_t deadline_ms = retrace_clock_ms() + left_ms(quest);
     const char *name = apr_psprintf(quest->pool, "%.2s.lock", quest->want->build_id);
     int top = -1;
     int directory = -1;
@@ -264,10 +262,7 @@ static int lock(const quest_t *quest)
         return -1;
     }
     if (retrace_fs_make_dir(&directory, top, LOCKS, 0750, NULL) == APR_SUCCESS) {
-        while (retrace_fs_lock(&fd, directory, name, false, NULL) == APR_EBUSY
-               && retrace_clock_ms() < deadline_ms) {
-            apr_sleep(apr_time_from_msec(LOCK_STEP_MS));
-        }
+        (void)retrace_fs_lock_within(&fd, directory, name, left_ms(quest), NULL);
         (void)close(directory);
     }
     (void)close(top);

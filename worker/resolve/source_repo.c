@@ -64,6 +64,15 @@ static void tell_refusals(const worker_search_t *search, const worker_repo_t *re
     }
 }
 
+static void tell_stale(const worker_search_t *search, const worker_repo_t *repo, apr_pool_t *p)
+{
+    if (repo->stale.status != APR_SUCCESS) {
+        worker_search_tell(
+            search, 'W',
+            apr_psprintf(p, "The index of %s is used as it is: %s", repo->name, repo->stale.text));
+    }
+}
+
 static void tell_complaint(const worker_search_t *search, const worker_repo_t *repo, apr_pool_t *p)
 {
     const char *metadata = "";
@@ -122,6 +131,7 @@ static void open_one(worker_repositories_t *repositories, const retrace_config_t
                            apr_psprintf(p, "The packages of %s are not used: %s", name, err.text));
         return;
     }
+    tell_stale(search, opened->repo, p);
     tell_complaint(search, opened->repo, p);
     tell_refusals(search, opened->repo, p);
     make_matches(opened, search, repositories->preferences, p);
