@@ -3,12 +3,14 @@
  * repositories up to date, publish what they have, and tell which packages are not used. Workers do
  * the first two when they need to, and the dispatcher starts `--quiet`; as the spool's owner. */
 #include <apr_general.h>
+#include <apr_strings.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <linux/ioprio.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -21,6 +23,7 @@
 #include "worker/resolve/cache_entries.h"
 #include "worker/resolve/repo.h"
 #include "worker/resolve/repo_publish.h"
+#include "worker/text.h"
 
 #define NAME         "retrace-server-index"
 #define EXIT_REFUSED 1 /* some package, or the metadata, are not used */
@@ -63,6 +66,17 @@ static int complain(const options_t *options, const char *format, ...)
     return EXIT_SYSTEM;
 }
 
+/* A line for a terminal: whoever writes in RepoDir chooses the names of files. */
+static void show(const char *line, apr_pool_t *p)
+{
+    const char *text = worker_text_clean(line, strlen(line), p);
+
+    for (; *text != '\0'; text++) {
+        (void)putchar(*text == '\n' ? ' ' : *text);
+    }
+    (void)putchar('\n');
+}
+
 static int show_refused(const options_t *options, const worker_repo_t *repo, apr_pool_t *p)
 {
     apr_array_header_t *refused = NULL;
@@ -79,10 +93,10 @@ static int show_refused(const options_t *options, const worker_repo_t *repo, apr
     for (i = 0; is_shown && i < refused->nelts; i++) {
         const worker_index_entry_t *entry = &APR_ARRAY_IDX(refused, i, worker_index_entry_t);
 
-        printf("%s/%s: %s\n", repo->name, entry->file, entry->refusal);
+        show(apr_psprintf(p, "%s/%s: %s", repo->name, entry->file, entry->refusal), p);
     }
     if (is_shown && complaint[0] != '\0') {
-        printf("%s: %s\n", repo->name, complaint);
+        show(apr_psprintf(p, "%s: %s", repo->name, complaint), p);
     }
     return refused->nelts > 0 || complaint[0] != '\0' ? EXIT_REFUSED : EXIT_SUCCESS;
 }

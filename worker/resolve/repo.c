@@ -22,10 +22,10 @@
 static const char *arch_of(const char *name, const char *release)
 {
     size_t length = strlen(release);
-    const char *arch = name + length + 1;
 
-    return strncmp(name, release, length) == 0 && name[length] == '-' && strchr(arch, '-') == NULL
-        ? arch
+    return strncmp(name, release, length) == 0 && name[length] == '-'
+            && strchr(name + length + 1, '-') == NULL
+        ? name + length + 1
         : NULL;
 }
 

@@ -68,11 +68,11 @@ static bool take_entry(void *baton, const char *name)
     bool is_package = length > strlen(SUFFIX) && name[0] != '.'
         && strcmp(name + length - strlen(SUFFIX), SUFFIX) == 0;
 
-    if (name[0] != '.') {
+    if (name[0] != '.' && (is_package || scan->children->nelts < DIRECTORIES_MAX)) {
         APR_ARRAY_PUSH(is_package ? scan->files : scan->children, const char *) =
             apr_pstrcat(scan->pool, scan->prefix, name, NULL);
     }
-    return scan->files->nelts < WORKER_REPO_MAX_PACKAGES;
+    return scan->files->nelts < WORKER_REPO_MAX_PACKAGES && scan->children->nelts < DIRECTORIES_MAX;
 }
 
 /* @return false when it is no directory */
