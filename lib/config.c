@@ -368,16 +368,7 @@ static apr_status_t check_owner(const char *path, retrace_error_t *err)
     if (stat(path, &info) != 0) {
         return retrace_fail(err, errno, "look at %s", path);
     }
-    if (info.st_uid != 0 && info.st_uid != geteuid()) {
-        return retrace_fail(err, APR_EACCES,
-                            "%s must belong to root or to the user who reads it, not to user %ld",
-                            path, (long)info.st_uid);
-    }
-    if ((info.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-        return retrace_fail(err, APR_EACCES, "%s must not be writable by others: its mode is %04o",
-                            path, (unsigned int)(info.st_mode & 07777));
-    }
-    return APR_SUCCESS;
+    return retrace_fs_require_owner(&info, path, err);
 }
 
 /* mock is a setuid program of a group: the helper drops all groups, the service has them. */

@@ -325,6 +325,21 @@ apr_status_t retrace_fs_lock_within(int *pfd, int dir, const char *name, apr_int
     return rv;
 }
 
+apr_status_t retrace_fs_require_owner(const struct stat *info, const char *path,
+                                      retrace_error_t *err)
+{
+    if (info->st_uid != 0 && info->st_uid != geteuid()) {
+        return retrace_fail(err, APR_EACCES,
+                            "%s must belong to root or to the user who reads it, not to user %ld",
+                            path, (long)info->st_uid);
+    }
+    if ((info->st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        return retrace_fail(err, APR_EACCES, "%s must not be writable by others: its mode is %04o",
+                            path, (unsigned int)(info->st_mode & 07777));
+    }
+    return APR_SUCCESS;
+}
+
 bool retrace_fs_is_locked(int dir, const char *name)
 {
     struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };

@@ -84,6 +84,13 @@ apr_status_t retrace_fs_lock(int *pfd, int dir, const char *name, bool wait, ret
 apr_status_t retrace_fs_lock_within(int *pfd, int dir, const char *name, apr_int64_t ms,
                                     retrace_error_t *err);
 
+struct stat;
+
+/** May this file be believed? It must belong to root or to this user, and nobody else may write it.
+ * @param path  for err @return APR_EACCES */
+apr_status_t retrace_fs_require_owner(const struct stat *info, const char *path,
+                                      retrace_error_t *err);
+
 /** Does somebody hold this lock? False also when there is no such file; true when the system cannot
  * tell: who asks wants to remove what is not held. */
 bool retrace_fs_is_locked(int dir, const char *name);

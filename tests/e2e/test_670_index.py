@@ -285,6 +285,15 @@ class TestMetadata:
         result = stage.index()
         assert result.returncode == 1 and f"{RELEASE}: " in result.stdout, result.stdout
 
+    def test_670_013_names_for_a_terminal(self, stage):
+        """Who writes in RepoDir chooses names, but no colours and no lines."""
+        (stage.repository / "y\033[31mred\r\nfake: line.rpm").write_bytes(b"no package")
+        result = stage.index()
+        assert result.returncode == 1, result.stderr
+        told = [line for line in result.stdout.splitlines() if "red" in line]
+        assert len(told) == 1 and "fake: line.rpm: " in told[0], result.stdout
+        assert "\033" not in result.stdout and "\r" not in result.stdout
+
     def test_670_011_new_metadata(self, stage):
         """What the repository gets later is found at once, what it loses no longer."""
         other = stage.place / "only-new"

@@ -72,11 +72,12 @@ static void signatures_are_required_unless_it_is_rawhide_or_switched_off(void **
 
 static void expect_no_key(workspace_t *ws, const char *text, apr_status_t status)
 {
+    struct stat info;
     rpmKeyring keyring = rpmKeyringNew();
 
     workspace_write(ws, "key", text);
-    assert_int_equal(worker_keys_load(keyring, workspace_path(ws, "key"), &ws->err, ws->pool),
-                     status);
+    assert_int_equal(
+        worker_keys_load(keyring, &info, workspace_path(ws, "key"), &ws->err, ws->pool), status);
     rpmKeyringFree(keyring);
 }
 
@@ -101,6 +102,20 @@ static void what_holds_no_key_is_refused(void **state)
     assert_non_null(strstr(ws->err.text, "holds no public key"));
 }
 
+static void a_file_of_keys_that_others_may_write_is_refused(void **state)
+{
+    workspace_t *ws = *state;
+
+    expect_no_key(ws, "no key", APR_EINVAL);
+    workspace_shell(ws, "chmod 0666 key");
+    expect_no_key(ws, "no key", APR_EACCES);
+    assert_non_null(strstr(ws->err.text, "must not be writable by others"));
+    workspace_shell(ws, "chmod 0664 key");
+    expect_no_key(ws, "no key", APR_EACCES);
+    workspace_shell(ws, "chmod 0644 key");
+    expect_no_key(ws, "no key", APR_EINVAL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -110,6 +125,7 @@ int main(void)
         TEST(all_are_looked_at_when_the_release_is_unknown_or_not_there),
         TEST(signatures_are_required_unless_it_is_rawhide_or_switched_off),
         TEST(what_holds_no_key_is_refused),
+        TEST(a_file_of_keys_that_others_may_write_is_refused),
     };
 
     apr_initialize();

@@ -2,6 +2,7 @@
 /* See rpm_keys.h. */
 #include "worker/resolve/rpm_keys.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <rpm/rpmpgp.h>
 #include <stdlib.h>
@@ -139,8 +140,34 @@ static void add_armored(loading_t *loading, const char *text)
     }
 }
 
-apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_error_t *err,
-                              apr_pool_t *p)
+static bool is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size
+        && a->st_ctim.tv_sec == b->st_ctim.tv_sec && a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
+}
+
+/* The content and its state belong together: a file that was exchanged meanwhile is not used. */
+static apr_status_t read_file(const char **ptext, apr_size_t *plength, struct stat *info,
+                              const char *path, retrace_error_t *err, apr_pool_t *p)
+{
+    struct stat after;
+    apr_status_t rv;
+
+    if (stat(path, info) != 0) {
+        return retrace_fail(err, errno, "look at %s", path);
+    }
+    rv = retrace_fs_require_owner(info, path, err);
+    if (rv == APR_SUCCESS) {
+        rv = retrace_fs_read(ptext, plength, AT_FDCWD, path, WORKER_KEYS_MAX_BYTES, err, p);
+    }
+    if (rv == APR_SUCCESS && (stat(path, &after) != 0 || !is_same(info, &after))) {
+        rv = retrace_fail(err, APR_EGENERAL, "%s was changed while it was read", path);
+    }
+    return rv;
+}
+
+apr_status_t worker_keys_load(rpmKeyring keyring, struct stat *info, const char *path,
+                              retrace_error_t *err, apr_pool_t *p)
 {
     const char *text = NULL;
     apr_size_t length = 0;
@@ -148,8 +175,7 @@ apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_erro
     loading_t loading = { .keyring = keyring };
     apr_status_t rv;
 
-    rv = retrace_fs_read(&text, &length, AT_FDCWD, real != NULL ? real : path,
-                         WORKER_KEYS_MAX_BYTES, err, p);
+    rv = read_file(&text, &length, info, real != NULL ? real : path, err, p);
     free(real);
     if (rv != APR_SUCCESS) {
         return rv;

@@ -6,6 +6,7 @@
 #include <apr_pools.h>
 #include <rpm/rpmkeyring.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 #include "lib/config.h"
 #include "lib/error.h"
@@ -18,9 +19,11 @@ bool worker_keys_are_required(const retrace_config_t *config, const char *releas
 /**
  * Add the keys of a file to a keyring, but those that were revoked. Keys that have expired are added:
  * releases outlive their keys. Whether their signatures count is up to librpm.
+ * @param info  what the file was that they are from
  * @return APR_EINVAL  it holds no such key
+ *         APR_EACCES  others may write it
  */
-apr_status_t worker_keys_load(rpmKeyring keyring, const char *path, retrace_error_t *err,
-                              apr_pool_t *p);
+apr_status_t worker_keys_load(rpmKeyring keyring, struct stat *info, const char *path,
+                              retrace_error_t *err, apr_pool_t *p);
 
 #endif

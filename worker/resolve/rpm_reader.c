@@ -27,6 +27,7 @@ struct worker_rpm_t {
     rpmts transaction;
     rpmKeyring keyring;
     const char *key_file; /* NULL: signatures are not looked at */
+    struct stat key_info; /* of that file, when its keys were read */
     char reason[REASON_MAX];
     int weight; /* of the reason: see weigh */
 };
@@ -113,7 +114,8 @@ static apr_status_t load_keys(worker_rpm_t *rpm, const retrace_config_t *config,
         return APR_SUCCESS;
     }
     rv = retrace_key_file_find(&rpm->key_file, config->gpg_key_dir, release, err, p);
-    return rv == APR_SUCCESS ? worker_keys_load(rpm->keyring, rpm->key_file, err, p) : rv;
+    return rv == APR_SUCCESS ? worker_keys_load(rpm->keyring, &rpm->key_info, rpm->key_file, err, p)
+                             : rv;
 }
 
 apr_status_t worker_rpm_open(worker_rpm_t **prpm, const retrace_config_t *config,
@@ -143,14 +145,17 @@ apr_status_t worker_rpm_open(worker_rpm_t **prpm, const retrace_config_t *config
 
 const char *worker_rpm_trust(const worker_rpm_t *rpm, apr_pool_t *p)
 {
-    struct stat info;
+    const struct stat *info = &rpm->key_info;
 
-    if (rpm->key_file == NULL || stat(rpm->key_file, &info) != 0) {
+    if (rpm->key_file == NULL) {
         return "";
     }
-    return apr_psprintf(p, "%s %" APR_INT64_T_FMT " %" APR_INT64_T_FMT ".%09ld", rpm->key_file,
-                        (apr_int64_t)info.st_size, (apr_int64_t)info.st_mtim.tv_sec,
-                        info.st_mtim.tv_nsec);
+    return apr_psprintf(p,
+                        "%s %" APR_UINT64_T_FMT " %" APR_INT64_T_FMT " %" APR_INT64_T_FMT
+                        ".%09ld %" APR_INT64_T_FMT ".%09ld",
+                        rpm->key_file, (apr_uint64_t)info->st_ino, (apr_int64_t)info->st_size,
+                        (apr_int64_t)info->st_mtim.tv_sec, info->st_mtim.tv_nsec,
+                        (apr_int64_t)info->st_ctim.tv_sec, info->st_ctim.tv_nsec);
 }
 
 /* --- Verifying ----------------------------------------------------------------------------- */
