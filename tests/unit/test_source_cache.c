@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -290,6 +291,30 @@ static void lookups_during_a_trim_see_all_or_nothing(void **state)
     }
 }
 
+/* Whoever is killed has nothing to leave: no name was ever there. */
+static void a_temporary_file_never_has_a_name(void **state)
+{
+    stage_t *stage = make_stage(state, 0);
+    int events = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    char buffer[512];
+    int fd = -1;
+
+    assert_true(events >= 0);
+    assert_true(inotify_add_watch(events, stage->config.cache_dir, IN_CREATE) >= 0);
+    fd = open(stage->config.cache_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        print_message("skipped: this file system has no O_TMPFILE\n");
+        skip();
+    }
+    (void)close(fd);
+    assert_int_equal(worker_cache_temporary(&fd, &stage->config, &stage->ws->err, stage->ws->pool),
+                     APR_SUCCESS);
+    assert_int_equal(write(fd, "x", 1), 1);
+    (void)close(fd);
+    assert_int_equal(read(events, buffer, sizeof(buffer)), -1);
+    (void)close(events);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -306,6 +331,7 @@ int main(void)
         TEST(what_would_leave_too_little_space_does_not_come),
         TEST(what_is_there_is_found_without_any_space),
         TEST(with_enough_space_it_comes),
+        TEST(a_temporary_file_never_has_a_name),
         TEST(lookups_during_a_trim_see_all_or_nothing),
     };
 

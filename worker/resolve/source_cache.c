@@ -93,18 +93,30 @@ static apr_status_t require_room(const retrace_config_t *config, int fd, int64_t
                         (long)config->min_storage_left_mb);
 }
 
-apr_status_t worker_cache_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
-                                    apr_pool_t *p)
+/* Where the file system knows no O_TMPFILE (NFS). */
+static int make_and_unlink(const retrace_config_t *config, apr_pool_t *p)
 {
     char *name = apr_pstrcat(p, config->cache_dir, "/.new-XXXXXX", NULL);
     int fd = mkostemp(name, O_CLOEXEC);
 
+    if (fd >= 0) {
+        (void)unlink(name);
+    }
+    return fd;
+}
+
+apr_status_t worker_cache_temporary(int *pfd, const retrace_config_t *config, retrace_error_t *err,
+                                    apr_pool_t *p)
+{
+    int fd = open(config->cache_dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     apr_status_t rv;
 
     if (fd < 0) {
+        fd = make_and_unlink(config, p);
+    }
+    if (fd < 0) {
         return retrace_fail(err, errno, "make a file in the cache");
     }
-    (void)unlink(name);
     rv = require_room(config, fd, 0, err);
     if (rv != APR_SUCCESS) {
         (void)close(fd);
@@ -142,7 +154,7 @@ static apr_status_t copy_bytes(int to, int from, retrace_error_t *err)
     do {
         sent = sendfile(to, from, NULL, COPY_STEP);
     }
-    while (sent > 0);
+    while (sent > 0 || (sent < 0 && errno == EINTR));
     return sent == 0 ? APR_SUCCESS : retrace_fail(err, errno, "copy into the cache");
 }
 
