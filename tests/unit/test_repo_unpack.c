@@ -225,6 +225,22 @@ static apr_status_t ask(stage_t *stage)
     return worker_source_repo.find(&found, &stage->config, &want, &stage->ws->err, stage->ws->pool);
 }
 
+static void a_package_that_was_replaced_is_indexed_again(void **state)
+{
+    stage_t *stage = *state;
+
+    put_package(stage);
+    (void)worker_source_repo.find(&(worker_found_t *){ NULL }, &stage->config,
+                                  &(worker_want_t){ .kind = WORKER_FILE_DEBUGINFO,
+                                                    .build_id = "123456",
+                                                    .search = &stage->search },
+                                  &stage->ws->err, stage->ws->pool);
+    workspace_shell(stage->ws, "touch -d '2001-01-01' " PACKAGE);
+    assert_int_not_equal(ask(stage), APR_SUCCESS);
+    assert_null(strstr(stage->told, "has changed since"));
+    assert_int_equal(stage->passes, 1);
+}
+
 /* The first pages are whole: it can be opened. */
 static void a_damaged_index_is_told_and_made_anew(void **state)
 {
@@ -317,6 +333,7 @@ int main(void)
         TEST(a_package_beyond_the_limit_is_refused),
         TEST(who_holds_the_lock_for_long_stops_nobody),
         TEST(an_index_that_cannot_be_written_is_used_as_it_is),
+        TEST(a_package_that_was_replaced_is_indexed_again),
         TEST(a_damaged_index_is_told_and_made_anew),
         TEST(what_damages_a_table_of_files_alone_is_mended_by_the_question),
     };

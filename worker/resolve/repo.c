@@ -252,6 +252,19 @@ static apr_status_t refresh_or_rebuild(const worker_repo_t *repo, bool force, re
     return rv;
 }
 
+apr_status_t worker_repo_refresh(const worker_repo_t *repo, retrace_error_t *err,
+                                 apr_pool_t *scratch)
+{
+    int lock = -1;
+    apr_status_t rv = lock_index(&lock, repo, err, scratch);
+
+    if (rv == APR_SUCCESS) {
+        rv = refresh(repo, true, err, scratch);
+        (void)close(lock);
+    }
+    return rv;
+}
+
 apr_status_t worker_repo_mend(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *scratch)
 {
     int lock = -1;

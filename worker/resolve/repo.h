@@ -51,6 +51,10 @@ apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const ch
 apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
                               const char *name, bool force, retrace_error_t *err, apr_pool_t *p);
 
+/** Look at every package once more: one is not what the index says. */
+apr_status_t worker_repo_refresh(const worker_repo_t *repo, retrace_error_t *err,
+                                 apr_pool_t *scratch);
+
 /** Make the index anew: a question has found it damaged (WORKER_INDEX_DAMAGED). */
 apr_status_t worker_repo_mend(const worker_repo_t *repo, retrace_error_t *err, apr_pool_t *scratch);
 

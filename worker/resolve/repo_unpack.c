@@ -310,7 +310,7 @@ static apr_status_t open_indexed(job_t *job, retrace_error_t *err)
         return APR_SUCCESS;
     }
     (void)close(job->fd);
-    return retrace_fail(err, APR_EINVAL, "it has changed since it was indexed");
+    return retrace_fail(err, WORKER_REPO_CHANGED, "it has changed since it was indexed");
 }
 
 static apr_status_t take_locked(job_t *job, const worker_want_t *want, retrace_error_t *err)

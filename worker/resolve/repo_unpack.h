@@ -8,6 +8,8 @@
 #include "worker/resolve/repo_matches.h"
 #include "worker/resolve/source.h"
 
+#define WORKER_REPO_CHANGED APR_INCOMPLETE
+
 typedef struct worker_repo_unpack_t {
     const worker_repo_t *repo;
     const worker_matches_t *matches;
@@ -22,6 +24,7 @@ typedef struct worker_repo_unpack_t {
  * @param want       with its search, which is told what was found
  * @return APR_SUCCESS  what the package has of it is in the cache: whether the wanted file is among
  *                      it, the caller looks
+ *         WORKER_REPO_CHANGED  it is not the package that was indexed
  *         other        the package is not used: err says why
  */
 apr_status_t worker_repo_unpack(const worker_repo_unpack_t *from,

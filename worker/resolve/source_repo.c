@@ -21,6 +21,7 @@ typedef struct opened_t {
     worker_matches_t *matches;
     apr_hash_t *refused;     /* package → why it is not used, found out just now */
     apr_hash_t *asked;       /* repo_unpack.h */
+    bool is_refreshed;       /* a package was not what the index said */
     bool is_mended;          /* its index was damaged, and has been made anew */
     worker_mirror_t *mirror; /* NULL: none yet */
     const char *no_mirror;   /* why there is none; NULL: not tried */
@@ -271,15 +272,35 @@ static apr_status_t try_remote(bool *pis_fetched, const quest_t *quest, opened_t
 
 /* --- The question --------------------------------------------------------------------------- */
 
-static apr_status_t try_here(worker_found_t **pfound, const quest_t *quest, opened_t *opened,
-                             const worker_candidate_t *candidate, retrace_error_t *err)
+/* A package has been replaced since the repository was opened. @return whether to ask again, once */
+static bool refresh(const quest_t *quest, opened_t *opened)
+{
+    if (opened->is_refreshed
+        || worker_repo_refresh(opened->repo, NULL, quest->pool) != APR_SUCCESS) {
+        return false;
+    }
+    opened->is_refreshed = true;
+    make_matches(opened, quest->want->search, quest->repositories->preferences, quest->pool);
+    return true;
+}
+
+/* @param pis_new  who has the file must be asked again */
+static apr_status_t try_here(worker_found_t **pfound, bool *pis_new, const quest_t *quest,
+                             opened_t *opened, const worker_candidate_t *candidate,
+                             retrace_error_t *err)
 {
     const worker_repo_unpack_t from = { opened->repo, opened->matches, opened->asked };
     retrace_error_t why;
+    apr_status_t rv = APR_SUCCESS;
 
-    if (!is_refused(opened, candidate)
-        && worker_repo_unpack(&from, candidate, quest->want, quest->config, &why, quest->pool)
-            != APR_SUCCESS) {
+    if (!is_refused(opened, candidate)) {
+        rv = worker_repo_unpack(&from, candidate, quest->want, quest->config, &why, quest->pool);
+    }
+    if (rv == WORKER_REPO_CHANGED && refresh(quest, opened)) {
+        *pis_new = true;
+        return APR_NOTFOUND;
+    }
+    if (rv != APR_SUCCESS) {
         refuse(quest, opened, candidate, 'W', why.text);
     }
     if (is_refused(opened, candidate)) {
@@ -315,8 +336,9 @@ static apr_status_t try_all(worker_found_t **pfound, bool *pis_fetched, const qu
     for (i = 0; i < candidates->nelts && rv != APR_SUCCESS && !*pis_fetched; i++) {
         const worker_candidate_t *candidate = &APR_ARRAY_IDX(candidates, i, worker_candidate_t);
 
-        rv = candidate->remote == NULL ? try_here(pfound, quest, opened, candidate, err)
-                                       : try_remote(pis_fetched, quest, opened, candidate, err);
+        rv = candidate->remote == NULL
+            ? try_here(pfound, pis_fetched, quest, opened, candidate, err)
+            : try_remote(pis_fetched, quest, opened, candidate, err);
     }
     return rv;
 }
