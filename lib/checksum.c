@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
-#define BLOCK 65536 /* bytes of one read */
+#define BLOCK (256 * 1024) /* bytes of one read */
 
 typedef struct type_t {
     const char *spelling;
@@ -19,10 +20,10 @@ typedef struct type_t {
 } type_t;
 
 static const type_t types[] = {
-    { "sha", "SHA1", 160 },       { "sha1", "SHA1", 160 },      { "sha-1", "SHA1", 160 },
-    { "sha224", "SHA224", 224 },  { "sha-224", "SHA224", 224 }, { "sha256", "SHA256", 256 },
-    { "sha-256", "SHA256", 256 }, { "sha384", "SHA384", 384 },  { "sha-384", "SHA384", 384 },
-    { "sha512", "SHA512", 512 },  { "sha-512", "SHA512", 512 },
+    { "sha", "sha1", 160 },       { "sha1", "sha1", 160 },      { "sha-1", "sha1", 160 },
+    { "sha224", "sha224", 224 },  { "sha-224", "sha224", 224 }, { "sha256", "sha256", 256 },
+    { "sha-256", "sha256", 256 }, { "sha384", "sha384", 384 },  { "sha-384", "sha384", 384 },
+    { "sha512", "sha512", 512 },  { "sha-512", "sha512", 512 },
 };
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
@@ -53,17 +54,23 @@ int retrace_checksum_bits(const retrace_checksum_t *checksum)
 
 static apr_status_t hash_file(EVP_MD_CTX *context, int fd, retrace_error_t *err)
 {
-    char block[BLOCK];
+    char *block = malloc(BLOCK);
     off_t offset = 0;
-    ssize_t got;
+    ssize_t got = block != NULL ? 1 : -1;
+    apr_status_t rv = APR_SUCCESS;
 
-    while ((got = pread(fd, block, sizeof(block), offset)) > 0) {
+    while (got > 0 && (got = pread(fd, block, BLOCK, offset)) > 0) {
         if (EVP_DigestUpdate(context, block, (size_t)got) != 1) {
-            return retrace_fail(err, APR_EGENERAL, "the crypto library fails");
+            rv = retrace_fail(err, APR_EGENERAL, "the crypto library fails");
+            break;
         }
         offset += got;
     }
-    return got == 0 ? APR_SUCCESS : retrace_fail(err, errno, "read a file");
+    if (got < 0) {
+        rv = retrace_fail(err, errno, "read a file");
+    }
+    free(block);
+    return rv;
 }
 
 static apr_status_t compare(const retrace_checksum_t *checksum, EVP_MD_CTX *context,
@@ -101,6 +108,9 @@ apr_status_t retrace_checksum_verify(const retrace_checksum_t *checksum, int fd,
     }
     if (rv == APR_SUCCESS) {
         rv = compare(checksum, context, err);
+    }
+    if (rv == APR_SUCCESS && lseek(fd, 0, SEEK_SET) != 0) {
+        rv = retrace_fail(err, errno, "read a file");
     }
     EVP_MD_CTX_free(context);
     return rv;

@@ -10,7 +10,7 @@
 #define RETRACE_CHECKSUM_DIGITS 128 /* of the longest one */
 
 typedef struct retrace_checksum_t {
-    const char *type;                         /* static; NULL: none */
+    const char *type;                         /* static: sha1, sha256, …; NULL: none */
     char digits[RETRACE_CHECKSUM_DIGITS + 1]; /* hexadecimal, lower-case */
 } retrace_checksum_t;
 
@@ -25,7 +25,7 @@ bool retrace_checksum_parse(retrace_checksum_t *checksum, const char *type, cons
 int retrace_checksum_bits(const retrace_checksum_t *checksum);
 
 /**
- * Has the file this checksum? Reads all of it, from its beginning.
+ * Has the file this checksum? Reads all of it, from its beginning; if it has, it is there again.
  * @return APR_EINVAL  it has another one
  *         other       it cannot be read
  */

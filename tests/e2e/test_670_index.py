@@ -171,7 +171,7 @@ def fetched(log):
 
 class TestRefusals:
     @pytest.mark.parametrize("how, words", [
-        ("other", "it has another sha256 than it should have"),
+        ("other", "its checksum is not the one that is told"),
         ("longer", "the file has more than"),
         ("cut off", "it has another size than repodata say"),
         ("404", "the server does not have it"),

@@ -128,7 +128,7 @@ static void packages_are_told_one_by_one(void **state)
             "</rpm:provides><rpm:version ver='9'/></format></package>"
             "<package><name>c</name></package></metadata>"),
         APR_SUCCESS);
-    assert_string_equal(seen.text, "bash x86_64 2 5.1 1.fc36 P/b.rpm SHA256 77;c  0   - - -1;");
+    assert_string_equal(seen.text, "bash x86_64 2 5.1 1.fc36 P/b.rpm sha256 77;c  0   - - -1;");
 }
 
 static void what_cannot_be_used_of_a_package_is_left_out(void **state)

@@ -159,8 +159,8 @@ static void damaged_metadata_are_told_and_leave_what_was_known(void **state)
     workspace_shell(ws, "printf x >>" PLACE "/repodata/filelists.packed");
     repo = open_repo(ws);
     assert_string_equal(complaint(ws, repo),
-                        "repodata/filelists.packed is damaged: it has another sha256 than it "
-                        "should have");
+                        "repodata/filelists.packed is damaged: its checksum is not the one "
+                        "that is told");
     assert_string_equal(find(ws, repo, FIRST), "Packages/o/one.rpm ");
     assert_string_equal(complaint(ws, open_repo(ws)), complaint(ws, repo));
     workspace_write(ws, PLACE "/repodata/repomd.xml", "<repomd>");

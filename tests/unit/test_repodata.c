@@ -70,7 +70,7 @@ static const char *tell(const workspace_t *ws, const worker_repodata_t *data)
 
         text = apr_psprintf(ws->pool, "%s%s-%s:%s-%s.%s %s %s %.4s %ld %s\n", text, package->name,
                             package->epoch, package->version, package->release, package->arch,
-                            package->source, package->checksum.type, package->checksum.hex,
+                            package->source, package->checksum.type, package->checksum.digits,
                             (long)package->size, package->location);
     }
     for (i = 0; i < data->keys->nelts; i++) {
@@ -247,8 +247,8 @@ static void a_package_that_lies_elsewhere_is_left_out(void **state)
 
 static void build_ids_are_hexadecimal(void **state)
 {
-    unsigned char bytes[WORKER_CHECKSUM_HEX_MAX / 2];
-    char most[WORKER_CHECKSUM_HEX_MAX + 3];
+    unsigned char bytes[WORKER_BUILD_ID_DIGITS / 2];
+    char most[WORKER_BUILD_ID_DIGITS + 3];
 
     (void)state;
     assert_int_equal(worker_build_id_bytes(bytes, ""), 0);
@@ -259,10 +259,10 @@ static void build_ids_are_hexadecimal(void **state)
     assert_int_equal(bytes[0], 0x0a);
     assert_int_equal(bytes[1], 0xf1);
     memset(most, 'a', sizeof(most));
-    most[WORKER_CHECKSUM_HEX_MAX + 2] = '\0';
+    most[WORKER_BUILD_ID_DIGITS + 2] = '\0';
     assert_int_equal(worker_build_id_bytes(bytes, most), 0);
-    most[WORKER_CHECKSUM_HEX_MAX] = '\0';
-    assert_int_equal(worker_build_id_bytes(bytes, most), WORKER_CHECKSUM_HEX_MAX / 2);
+    most[WORKER_BUILD_ID_DIGITS] = '\0';
+    assert_int_equal(worker_build_id_bytes(bytes, most), WORKER_BUILD_ID_DIGITS / 2);
 }
 
 /* --- Files ---------------------------------------------------------------------------------- */
@@ -329,10 +329,10 @@ static void a_file_that_differs_from_its_checksum_is_refused(void **state)
 
     metadata_write_packages(ws, "repo", bash, 2);
     workspace_shell(ws, "printf x >>repo/repodata/filelists.packed");
-    expect_load_refused(state, "repodata/filelists.packed is damaged: it has another sha256");
+    expect_load_refused(state, "repodata/filelists.packed is damaged: its checksum is not the one");
     metadata_write_packages(ws, "repo", bash, 2);
     workspace_shell(ws, "truncate -s -5 repo/repodata/primary.packed");
-    expect_load_refused(state, "repodata/primary.packed is damaged: it has another sha256");
+    expect_load_refused(state, "repodata/primary.packed is damaged: its checksum is not the one");
 }
 
 static void what_cannot_be_unpacked_or_parsed_is_refused(void **state)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* repomd.xml, the checksums and the paths in it. */
+/* repomd.xml and the paths in it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,11 +14,9 @@
 #include <unistd.h>
 
 #include "tests/unit/workspace.h"
-#include "worker/resolve/checksum.h"
 #include "worker/resolve/repomd.h"
 
-#define EMPTY   "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-#define EMPTY_1 "da39a3ee5e6b4b0d3255bfef95601890afd80709"
+#define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ENTRY(kind, sum, href)                                                                     \
     "<data type=\"" kind "\"><checksum type=\"sha256\">" sum                                       \
     "</checksum><open-checksum type=\"sha256\">00</open-checksum><location href=\"" href           \
@@ -72,26 +70,7 @@ static void locations_and_checksums_are_told(void **state)
     assert_string_equal(repomd->primary.location, "repodata/p.xml.gz");
     assert_string_equal(repomd->filelists.location, "repodata/f.xml.gz");
     assert_string_equal(repomd->primary.checksum.type, "sha256");
-    assert_string_equal(repomd->primary.checksum.hex, EMPTY);
-}
-
-static void a_checksum_has_a_known_type_and_its_length(void **state)
-{
-    const workspace_t *ws = *state;
-    worker_checksum_t checksum = { NULL, NULL };
-
-    assert_false(
-        worker_checksum_parse(&checksum, "md5", "d41d8cd98f00b204e9800998ecf8427e", ws->pool));
-    assert_false(worker_checksum_parse(&checksum, "", EMPTY, ws->pool));
-    assert_false(worker_checksum_parse(&checksum, "sha256", EMPTY "0", ws->pool));
-    assert_false(worker_checksum_parse(&checksum, "sha256", EMPTY_1, ws->pool));
-    assert_false(worker_checksum_parse(&checksum, "sha1",
-                                       "DA39a3ee5e6b4b0d3255bfef95601890afd80709", ws->pool));
-    assert_null(checksum.type);
-    assert_true(worker_checksum_parse(&checksum, "sha", EMPTY_1, ws->pool));
-    assert_string_equal(checksum.type, "sha1");
-    assert_true(worker_checksum_parse(&checksum, "sha256", EMPTY, ws->pool));
-    assert_string_equal(checksum.type, "sha256");
+    assert_string_equal(repomd->primary.checksum.digits, EMPTY);
 }
 
 static void a_location_has_a_greatest_length(void **state)
@@ -107,38 +86,6 @@ static void a_location_has_a_greatest_length(void **state)
     assert_false(worker_location_is_plain(location));
 }
 
-/* --- Checksums ------------------------------------------------------------------------------ */
-
-static apr_status_t verify(workspace_t *ws, const char *text, const char *type, const char *hex)
-{
-    const worker_checksum_t checksum = { type, hex };
-    apr_status_t rv;
-    int fd;
-
-    workspace_write(ws, "file", text);
-    fd = openat(ws->dir, "file", O_RDONLY | O_CLOEXEC);
-    assert_int_equal(lseek(fd, 1, SEEK_SET), 1);
-    rv = worker_checksum_verify(fd, &checksum, &ws->err);
-    if (rv == APR_SUCCESS) {
-        assert_int_equal(lseek(fd, 0, SEEK_CUR), 0);
-    }
-    (void)close(fd);
-    return rv;
-}
-
-static void a_file_is_compared_with_its_checksum(void **state)
-{
-    workspace_t *ws = *state;
-
-    assert_int_equal(verify(ws, "x", "sha256", EMPTY), APR_EINVAL);
-    assert_int_equal(verify(ws, "", "none", EMPTY), APR_EGENERAL);
-    assert_int_equal(verify(ws, "", "sha256", EMPTY), APR_SUCCESS);
-    assert_int_equal(verify(ws, "", "sha1", EMPTY_1), APR_SUCCESS);
-    assert_int_equal(verify(ws, "x", "sha256",
-                            "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"),
-                     APR_SUCCESS);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -147,9 +94,7 @@ int main(void)
         TEST(both_files_are_needed),
         TEST(damaged_ones_are_refused),
         TEST(locations_and_checksums_are_told),
-        TEST(a_checksum_has_a_known_type_and_its_length),
         TEST(a_location_has_a_greatest_length),
-        TEST(a_file_is_compared_with_its_checksum),
     };
 
     apr_initialize();

@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/checksum.h"
 #include "lib/clock.h"
 #include "lib/fs.h"
 #include "lib/repo_config.h"
-#include "worker/resolve/checksum.h"
 #include "worker/resolve/fetch.h"
 #include "worker/resolve/mirror_private.h"
 
@@ -220,13 +220,16 @@ static const char *escape(const char *location, apr_pool_t *p)
 
 static apr_status_t check(int fd, const worker_remote_file_t *remote, retrace_error_t *err)
 {
-    const worker_checksum_t checksum = { remote->type, remote->checksum };
+    retrace_checksum_t checksum;
     struct stat info;
 
     if (fstat(fd, &info) != 0 || info.st_size != remote->size) {
         return retrace_fail(err, APR_EINVAL, "it has another size than repodata say");
     }
-    return worker_checksum_verify(fd, &checksum, err);
+    if (!retrace_checksum_parse(&checksum, remote->type, remote->checksum)) {
+        return retrace_fail(err, APR_EINVAL, "its checksum is of an unknown form");
+    }
+    return retrace_checksum_verify(&checksum, fd, err);
 }
 
 static apr_status_t get_from(const worker_mirror_t *mirror, const server_t *server, int fd,

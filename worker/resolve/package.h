@@ -31,7 +31,7 @@ typedef struct worker_package_t {
 /** Where a package that is not here comes from, and how it is told. */
 typedef struct worker_remote_file_t {
     int64_t size;
-    const char *type; /* of the checksum: worker/resolve/repomd.h */
+    const char *type; /* of the checksum: lib/checksum.h */
     const char *checksum;
 } worker_remote_file_t;
 

@@ -126,7 +126,7 @@ static apr_status_t put_packages(worker_index_t *index, const worker_repodata_t 
             worker_index_text_value(remote->location),
             worker_index_number_value(remote->size),
             worker_index_text_value(remote->checksum.type),
-            worker_index_text_value(remote->checksum.hex),
+            worker_index_text_value(remote->checksum.digits),
             worker_index_text_value(remote->name),
             worker_index_text_value(remote->epoch),
             worker_index_text_value(remote->version),
@@ -304,7 +304,7 @@ apr_status_t worker_index_find_remote(apr_array_header_t *candidates, worker_ind
                                       worker_file_kind_t kind, const char *key,
                                       retrace_error_t *err, apr_pool_t *p)
 {
-    unsigned char bytes[WORKER_CHECKSUM_HEX_MAX / 2];
+    unsigned char bytes[WORKER_BUILD_ID_DIGITS / 2];
     size_t length = worker_build_id_bytes(bytes, key);
 
     if (length > 0) {

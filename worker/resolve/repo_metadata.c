@@ -35,7 +35,8 @@ static apr_status_t read_repomd(worker_repomd_t **prepomd, const worker_repo_t *
 
 static const char *identity_of(const worker_repomd_t *repomd, apr_pool_t *p)
 {
-    return apr_pstrcat(p, repomd->primary.checksum.hex, " ", repomd->filelists.checksum.hex, NULL);
+    return apr_pstrcat(p, repomd->primary.checksum.digits, " ", repomd->filelists.checksum.digits,
+                       NULL);
 }
 
 /* What is there is not what the index has: whatever comes next is compared with it anew. */

@@ -39,7 +39,7 @@ size_t worker_build_id_bytes(unsigned char *bytes, const char *hex)
     size_t length = strlen(hex);
     size_t i;
 
-    if (length == 0 || length % 2 != 0 || length > WORKER_CHECKSUM_HEX_MAX) {
+    if (length == 0 || length % 2 != 0 || length > WORKER_BUILD_ID_DIGITS) {
         return 0;
     }
     for (i = 0; i < length / 2; i++) {
@@ -71,7 +71,7 @@ static apr_status_t add_key(worker_repodata_t *data, int package, worker_file_ki
 static apr_status_t add_build_id(worker_repodata_t *data, int package, worker_file_kind_t kind,
                                  const char *build_id, retrace_error_t *err)
 {
-    unsigned char bytes[WORKER_CHECKSUM_HEX_MAX / 2];
+    unsigned char bytes[WORKER_BUILD_ID_DIGITS / 2];
     size_t length = worker_build_id_bytes(bytes, build_id);
 
     return length > 0 ? add_key(data, package, kind, bytes, length, err) : APR_SUCCESS;
@@ -123,7 +123,7 @@ typedef struct primary_t {
 static void begin_package(primary_t *primary)
 {
     apr_pool_clear(primary->scratch);
-    primary->package = (worker_remote_t){ "", "", "", "", "", "", "", { NULL, NULL }, -1 };
+    primary->package = (worker_remote_t){ "", "", "", "", "", "", "", { NULL, "" }, -1 };
     primary->checksum_type = "";
     primary->build_ids = apr_array_make(primary->scratch, 2, sizeof(const char *));
     primary->in_package = true;
@@ -214,7 +214,7 @@ static const char *check_package(const worker_remote_t *package)
         || package->size < 0) {
         return "a package without name, version, architecture or size";
     }
-    if (package->checksum.hex == NULL) {
+    if (package->checksum.type == NULL) {
         return "a package without a checksum of a known type";
     }
     return is_short(package->name) && is_short(package->epoch) && is_short(package->version)
@@ -235,8 +235,7 @@ static worker_remote_t *copy_package(const worker_remote_t *package, apr_array_h
                                .arch = apr_pstrdup(p, package->arch),
                                .source = apr_pstrdup(p, package->source),
                                .location = apr_pstrdup(p, package->location),
-                               .checksum = { package->checksum.type,
-                                             apr_pstrdup(p, package->checksum.hex) },
+                               .checksum = package->checksum,
                                .size = package->size };
     return copy;
 }
@@ -255,7 +254,8 @@ static apr_status_t add_package(primary_t *primary, retrace_error_t *err)
     copy = copy_package(&primary->package, data->packages, data->pool);
     place = apr_palloc(data->pool, sizeof(*place));
     *place = data->packages->nelts;
-    apr_hash_set(data->by_checksum, copy->checksum.hex, APR_HASH_KEY_STRING, place);
+    apr_hash_set(data->by_checksum, apr_pstrdup(data->pool, copy->checksum.digits),
+                 APR_HASH_KEY_STRING, place);
     for (i = 0; i < primary->build_ids->nelts && rv == APR_SUCCESS; i++) {
         rv = add_build_id(data, *place - 1, WORKER_FILE_DEBUGINFO,
                           APR_ARRAY_IDX(primary->build_ids, i, const char *), err);
@@ -268,7 +268,7 @@ static apr_status_t end_package(primary_t *primary, retrace_error_t *err)
     worker_repodata_t *data = primary->data;
     const worker_remote_t *package = &primary->package;
     const char *wrong = check_package(package);
-    const char *hex = package->checksum.hex;
+    const char *hex = package->checksum.digits;
     const char *before;
 
     primary->in_package = false;
@@ -311,8 +311,7 @@ static apr_status_t primary_end(void *baton, const char *name, const char *text,
         primary->package.arch = apr_pstrdup(primary->scratch, text);
     }
     else if (strcmp(name, "checksum") == 0) {
-        (void)worker_checksum_parse(&primary->package.checksum, primary->checksum_type, text,
-                                    primary->scratch);
+        (void)retrace_checksum_parse(&primary->package.checksum, primary->checksum_type, text);
     }
     else if (strcmp(name, "rpm:sourcerpm") == 0) {
         primary->package.source = apr_pstrdup(primary->scratch, text);

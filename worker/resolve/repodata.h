@@ -17,6 +17,7 @@
 
 #define WORKER_REPODATA_MAX_PACKAGES 500000
 #define WORKER_REPODATA_MAX_KEYS     (8 * 1000 * 1000)
+#define WORKER_BUILD_ID_DIGITS       128
 #define WORKER_REPODATA_NAME_MAX     255 /* bytes of a name, a version, a release, … */
 
 /** A package as primary.xml names it. */
@@ -28,7 +29,7 @@ typedef struct worker_remote_t {
     const char *arch;
     const char *source;   /* name of its source package; "" unknown */
     const char *location; /* below the repository, plain */
-    worker_checksum_t checksum;
+    retrace_checksum_t checksum;
     int64_t size; /* bytes */
 } worker_remote_t;
 
@@ -74,7 +75,7 @@ apr_status_t worker_repodata_filelists(worker_repodata_t *data, const worker_xml
 /** In the order of their keys, for the index; none is there twice. */
 void worker_repodata_sort(worker_repodata_t *data);
 
-/** A build-id's bytes. @return how many, 0 when it is none. @param bytes  WORKER_CHECKSUM_HEX_MAX / 2 */
+/** A build-id's bytes. @return how many, 0 when it is none. @param bytes  WORKER_BUILD_ID_DIGITS / 2 */
 size_t worker_build_id_bytes(unsigned char *bytes, const char *hex);
 
 /**

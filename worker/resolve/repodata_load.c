@@ -10,7 +10,6 @@
 
 #include "lib/clock.h"
 #include "lib/config.h"
-#include "worker/resolve/checksum.h"
 #include "worker/resolve/repodata.h"
 
 #define BLOCK         (256 * 1024)         /* bytes of one read */
@@ -104,7 +103,7 @@ static apr_status_t open_file(int *pfd, int repository, const worker_repomd_file
                           file->location, (long)(MAX_PACKED / RETRACE_MIB));
     }
     else {
-        rv = worker_checksum_verify(fd, &file->checksum, &why);
+        rv = retrace_checksum_verify(&file->checksum, fd, &why);
         if (rv != APR_SUCCESS) {
             rv = retrace_fail(err, APR_EINVAL, "%s is damaged: %s", file->location, why.text);
         }

@@ -8,32 +8,6 @@
 #include "worker/path.h"
 #include "worker/resolve/xml.h"
 
-bool worker_checksum_parse(worker_checksum_t *checksum, const char *type, const char *hex,
-                           apr_pool_t *p)
-{
-    static const struct {
-        const char *type;
-        size_t digits;
-        const char *name;
-    } known[] = { { "sha256", 64, "sha256" }, { "sha512", 128, "sha512" },
-                  { "sha384", 96, "sha384" }, { "sha224", 56, "sha224" },
-                  { "sha1", 40, "sha1" },     { "sha", 40, "sha1" } };
-    size_t i;
-
-    for (i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-        if (strcmp(type, known[i].type) == 0) {
-            if (strlen(hex) != known[i].digits
-                || strspn(hex, "0123456789abcdef") != known[i].digits) {
-                return false;
-            }
-            checksum->type = known[i].name;
-            checksum->hex = apr_pstrdup(p, hex);
-            return true;
-        }
-    }
-    return false;
-}
-
 bool worker_location_is_plain(const char *location)
 {
     char path[WORKER_LOCATION_MAX + 2] = "/";
@@ -88,8 +62,7 @@ static apr_status_t take_end(void *baton, const char *name, const char *text, re
     parser_t *parser = baton;
 
     if (parser->file != NULL && strcmp(name, "checksum") == 0
-        && !worker_checksum_parse(&parser->file->checksum, parser->checksum_type, text,
-                                  parser->pool)) {
+        && !retrace_checksum_parse(&parser->file->checksum, parser->checksum_type, text)) {
         return retrace_fail(err, APR_EINVAL, "it has a checksum of an unknown form");
     }
     if (strcmp(name, "data") == 0) {
@@ -117,7 +90,7 @@ static ssize_t read_text(void *baton, char *buffer, size_t length, retrace_error
 
 static bool is_complete(const worker_repomd_file_t *file)
 {
-    return file->location != NULL && file->checksum.hex != NULL;
+    return file->location != NULL && file->checksum.type != NULL;
 }
 
 apr_status_t worker_repomd_parse(worker_repomd_t **prepomd, const char *text, size_t length,

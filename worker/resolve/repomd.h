@@ -8,22 +8,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lib/checksum.h"
 #include "lib/error.h"
 
 #define WORKER_REPOMD_MAX_BYTES (1024 * 1024)
-#define WORKER_CHECKSUM_HEX_MAX 128 /* digits: sha512 */
 #define WORKER_LOCATION_MAX     512 /* bytes of a path below the repository */
-
-/** A checksum as metadata name it: of one of the types below, lower-case hexadecimal. */
-typedef struct worker_checksum_t {
-    const char *type; /* sha256, sha512, sha384, sha224, sha1 */
-    const char *hex;
-} worker_checksum_t;
-
-/** Is this a checksum of a known type, with as many digits? `sha` is taken for sha1. Pure.
- * @param checksum  in p; written only on success */
-bool worker_checksum_parse(worker_checksum_t *checksum, const char *type, const char *hex,
-                           apr_pool_t *p);
 
 /** Is this a path below the repository: relative, plain (worker/path.h), without names that begin with
  * a dot? */
@@ -32,7 +21,7 @@ bool worker_location_is_plain(const char *location);
 /** One file of the metadata. */
 typedef struct worker_repomd_file_t {
     const char *location; /* below the repository; NULL: repomd.xml has none */
-    worker_checksum_t checksum;
+    retrace_checksum_t checksum;
 } worker_repomd_file_t;
 
 typedef struct worker_repomd_t {
