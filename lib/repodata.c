@@ -8,23 +8,30 @@
 
 #include "lib/xml.h"
 
+#define CHECKSUM_TYPE_BYTES 16
+#define SIZE_DIGITS         15
+#define WORD_BYTES          (RETRACE_REPODATA_WORD_LENGTH + 1)
+
+static const retrace_xml_limits_t limits = { RETRACE_REPODATA_MAX_BYTES, RETRACE_REPODATA_MAX_MS };
+
+/* @param part  what is behind a '/' or at the beginning */
+static bool is_plain_part(const char *part)
+{
+    return part[0] != '/' && part[0] != '.' && part[0] != '\0';
+}
+
 bool retrace_repodata_is_href(const char *href)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                   "-_.+~^:%/@,=()";
-    const char *part;
+    const char *slash;
 
-    if (href[0] == '\0' || href[0] == '/' || strlen(href) > RETRACE_REPODATA_HREF_LENGTH
-        || strspn(href, allowed) != strlen(href)) {
+    if (!is_plain_part(href) || strlen(href) > RETRACE_REPODATA_HREF_LENGTH
+        || href[strspn(href, allowed)] != '\0') {
         return false;
     }
-    for (part = href; part != NULL; part = strchr(part, '/')) {
-        size_t length;
-
-        part += part[0] == '/';
-        length = strcspn(part, "/");
-        if (length == 0 || (length == 1 && part[0] == '.')
-            || (length == 2 && part[0] == '.' && part[1] == '.')) {
+    for (slash = strchr(href, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        if (!is_plain_part(slash + 1)) {
             return false;
         }
     }
@@ -35,9 +42,9 @@ bool retrace_repodata_is_href(const char *href)
 /* @return -1 for what is no size */
 static int64_t parse_size(const char *text)
 {
-    size_t digits = text != NULL ? strspn(text, "0123456789") : 0;
+    size_t digits = strspn(text, "0123456789");
 
-    return digits > 0 && digits <= 15 && text[digits] == '\0' ? apr_atoi64(text) : -1;
+    return digits > 0 && digits <= SIZE_DIGITS && text[digits] == '\0' ? apr_atoi64(text) : -1;
 }
 
 /* --- repomd.xml ---------------------------------------------------------------------------- */
@@ -45,67 +52,68 @@ static int64_t parse_size(const char *text)
 typedef struct finding_t {
     retrace_repodata_list_t list;
     const char *type;
-    char checksum_type[16];
+    char checksum_type[CHECKSUM_TYPE_BYTES];
     bool is_inside; /* the element of the wanted list */
     bool is_found;
     apr_pool_t *pool;
 } finding_t;
 
-static void keep_word(char *word, size_t size, const char *text)
-{
-    (void)apr_cpystrn(word, text != NULL ? text : "", size);
-}
-
-static const char *start_in_repomd(void *baton, const char *name, const char *const *attributes)
+static apr_status_t start_in_repomd(void *baton, const char *prefixed,
+                                    const char *const *attributes, retrace_error_t *err)
 {
     finding_t *finding = baton;
-    const char *value;
+    const char *name = retrace_xml_plain_name(prefixed);
 
     if (strcmp(name, "data") == 0) {
-        value = retrace_xml_attribute(attributes, "type");
-        finding->is_inside =
-            !finding->is_found && value != NULL && strcmp(value, finding->type) == 0;
+        finding->is_inside = !finding->is_found
+            && strcmp(retrace_xml_attribute(attributes, "type"), finding->type) == 0;
         finding->is_found = finding->is_found || finding->is_inside;
     }
     if (finding->is_inside && strcmp(name, "checksum") == 0) {
-        keep_word(finding->checksum_type, sizeof(finding->checksum_type),
-                  retrace_xml_attribute(attributes, "type"));
+        (void)retrace_xml_copy(finding->checksum_type, sizeof(finding->checksum_type),
+                               retrace_xml_attribute(attributes, "type"));
     }
     if (finding->is_inside && strcmp(name, "location") == 0) {
-        value = retrace_xml_attribute(attributes, "href");
-        if (value == NULL || !retrace_repodata_is_href(value)) {
-            return "a list is at no place below the repository";
+        const char *href = retrace_xml_attribute(attributes, "href");
+
+        if (!retrace_repodata_is_href(href)) {
+            return retrace_fail(err, APR_EINVAL, "it names a file outside the repository");
         }
-        finding->list.href = apr_pstrdup(finding->pool, value);
+        finding->list.href = apr_pstrdup(finding->pool, href);
     }
-    return NULL;
+    return APR_SUCCESS;
 }
 
-static const char *end_in_repomd(void *baton, const char *name, const char *text)
+static apr_status_t end_in_repomd(void *baton, const char *prefixed, const char *text,
+                                  retrace_error_t *err)
 {
     finding_t *finding = baton;
+    const char *name = retrace_xml_plain_name(prefixed);
+    char word[RETRACE_CHECKSUM_DIGITS + 1];
 
     if (!finding->is_inside) {
-        return NULL;
+        return APR_SUCCESS;
     }
-    if (strcmp(name, "checksum") == 0) {
-        (void)retrace_checksum_parse(&finding->list.checksum, finding->checksum_type, text);
+    (void)retrace_xml_copy(word, sizeof(word), text);
+    if (strcmp(name, "checksum") == 0
+        && !retrace_checksum_parse(&finding->list.checksum, finding->checksum_type, word)) {
+        return retrace_fail(err, APR_EINVAL, "it has a checksum of an unknown form");
     }
-    else if (strcmp(name, "size") == 0) {
-        finding->list.size = parse_size(text);
+    if (strcmp(name, "size") == 0) {
+        finding->list.size = parse_size(word);
     }
-    else if (strcmp(name, "data") == 0) {
+    if (strcmp(name, "data") == 0) {
         finding->is_inside = false;
     }
-    return NULL;
+    return APR_SUCCESS;
 }
 
 apr_status_t retrace_repodata_find(retrace_repodata_list_t *plist, const char *text, size_t length,
                                    const char *type, retrace_error_t *err, apr_pool_t *p)
 {
     finding_t finding = { .list = { .size = -1 }, .type = type, .pool = p };
-    const retrace_xml_handler_t handler = { start_in_repomd, end_in_repomd, &finding };
-    apr_status_t rv = retrace_xml_read(&handler, text, length, err);
+    const retrace_xml_events_t events = { start_in_repomd, end_in_repomd, &finding };
+    apr_status_t rv = retrace_xml_read_text(text, length, &events, err);
 
     if (rv != APR_SUCCESS) {
         return rv;
@@ -123,37 +131,54 @@ apr_status_t retrace_repodata_find(retrace_repodata_list_t *plist, const char *t
 /* --- primary.xml --------------------------------------------------------------------------- */
 
 typedef struct listing_t {
-    void (*visit)(void *baton, const retrace_repodata_package_t *package);
-    void *baton;
+    const retrace_repodata_packages_t *to;
     int packages;
     bool is_inside;    /* an element `package` */
     bool is_in_format; /* its part `format` has elements of the same names */
+    bool is_in_provides;
     retrace_repodata_package_t package;
-    char checksum_type[16];
-    char name[RETRACE_REPODATA_WORD_LENGTH + 1];
-    char arch[RETRACE_REPODATA_WORD_LENGTH + 1];
-    char epoch[16];
-    char version[RETRACE_REPODATA_WORD_LENGTH + 1];
-    char release[RETRACE_REPODATA_WORD_LENGTH + 1];
+    char checksum_type[CHECKSUM_TYPE_BYTES];
+    char name[WORD_BYTES];
+    char arch[WORD_BYTES];
+    char epoch[WORD_BYTES];
+    char version[WORD_BYTES];
+    char release[WORD_BYTES];
+    char source[WORD_BYTES];
     char href[RETRACE_REPODATA_HREF_LENGTH + 1];
 } listing_t;
 
-static const char *begin_package(listing_t *listing)
+static apr_status_t count_package(int *pcount, retrace_error_t *err)
 {
-    if (++listing->packages > RETRACE_REPODATA_MAX_PACKAGES) {
-        return "too many packages";
-    }
+    return ++*pcount <= RETRACE_REPODATA_MAX_PACKAGES
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EINVAL, "it has more than %d packages",
+                       RETRACE_REPODATA_MAX_PACKAGES);
+}
+
+static apr_status_t take_word(char word[WORD_BYTES], const char *text, retrace_error_t *err)
+{
+    return retrace_xml_copy(word, WORD_BYTES, text)
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EINVAL, "a name of more than %d bytes",
+                       RETRACE_REPODATA_WORD_LENGTH);
+}
+
+static apr_status_t begin_package(listing_t *listing, retrace_error_t *err)
+{
     listing->is_inside = true;
     listing->is_in_format = false;
-    listing->name[0] = listing->arch[0] = listing->version[0] = listing->release[0] = '\0';
-    keep_word(listing->epoch, sizeof(listing->epoch), "0");
+    listing->is_in_provides = false;
+    listing->name[0] = listing->arch[0] = listing->source[0] = '\0';
+    listing->version[0] = listing->release[0] = listing->checksum_type[0] = '\0';
+    memcpy(listing->epoch, "0", sizeof("0"));
     listing->package = (retrace_repodata_package_t){ .name = listing->name,
                                                      .arch = listing->arch,
                                                      .epoch = listing->epoch,
                                                      .version = listing->version,
                                                      .release = listing->release,
+                                                     .source = listing->source,
                                                      .size = -1 };
-    return NULL;
+    return count_package(&listing->packages, err);
 }
 
 static void take_location(listing_t *listing, const char *const *attributes)
@@ -161,43 +186,64 @@ static void take_location(listing_t *listing, const char *const *attributes)
     const char *href = retrace_xml_attribute(attributes, "href");
 
     /* With another base it would be a place of another server. */
-    if (href != NULL && retrace_repodata_is_href(href)
-        && retrace_xml_attribute(attributes, "base") == NULL) {
-        keep_word(listing->href, sizeof(listing->href), href);
+    if (retrace_repodata_is_href(href) && retrace_xml_attribute(attributes, "base")[0] == '\0') {
+        memcpy(listing->href, href, strlen(href) + 1);
         listing->package.href = listing->href;
     }
 }
 
-static void take_version(listing_t *listing, const char *const *attributes)
+static apr_status_t take_version(listing_t *listing, const char *const *attributes,
+                                 retrace_error_t *err)
 {
     const char *epoch = retrace_xml_attribute(attributes, "epoch");
+    apr_status_t rv = APR_SUCCESS;
 
-    if (epoch != NULL && strspn(epoch, "0123456789") == strlen(epoch) && epoch[0] != '\0') {
-        keep_word(listing->epoch, sizeof(listing->epoch), epoch);
+    if (epoch[0] != '\0' && epoch[strspn(epoch, "0123456789")] == '\0') {
+        rv = take_word(listing->epoch, epoch, err);
     }
-    keep_word(listing->version, sizeof(listing->version), retrace_xml_attribute(attributes, "ver"));
-    keep_word(listing->release, sizeof(listing->release), retrace_xml_attribute(attributes, "rel"));
+    if (rv == APR_SUCCESS) {
+        rv = take_word(listing->version, retrace_xml_attribute(attributes, "ver"), err);
+    }
+    return rv == APR_SUCCESS
+        ? take_word(listing->release, retrace_xml_attribute(attributes, "rel"), err)
+        : rv;
 }
 
-static const char *start_in_primary(void *baton, const char *name, const char *const *attributes)
+static void start_in_format(listing_t *listing, const char *name, const char *const *attributes)
+{
+    if (listing->is_in_provides && listing->to->provide != NULL && strcmp(name, "entry") == 0) {
+        listing->to->provide(listing->to->baton, retrace_xml_attribute(attributes, "name"),
+                             retrace_xml_attribute(attributes, "ver"));
+    }
+    else if (strcmp(name, "provides") == 0) {
+        listing->is_in_provides = true;
+    }
+}
+
+static apr_status_t start_in_primary(void *baton, const char *prefixed,
+                                     const char *const *attributes, retrace_error_t *err)
 {
     listing_t *listing = baton;
+    const char *name = retrace_xml_plain_name(prefixed);
 
     if (strcmp(name, "package") == 0) {
-        return begin_package(listing);
+        return begin_package(listing, err);
     }
-    if (!listing->is_inside || listing->is_in_format) {
-        return NULL;
+    if (!listing->is_inside) {
+        return APR_SUCCESS;
     }
-    if (strcmp(name, "format") == 0) {
+    if (listing->is_in_format) {
+        start_in_format(listing, name, attributes);
+    }
+    else if (strcmp(name, "format") == 0) {
         listing->is_in_format = true;
     }
     else if (strcmp(name, "version") == 0) {
-        take_version(listing, attributes);
+        return take_version(listing, attributes, err);
     }
     else if (strcmp(name, "checksum") == 0) {
-        keep_word(listing->checksum_type, sizeof(listing->checksum_type),
-                  retrace_xml_attribute(attributes, "type"));
+        (void)retrace_xml_copy(listing->checksum_type, sizeof(listing->checksum_type),
+                               retrace_xml_attribute(attributes, "type"));
     }
     else if (strcmp(name, "size") == 0) {
         listing->package.size = parse_size(retrace_xml_attribute(attributes, "package"));
@@ -205,85 +251,112 @@ static const char *start_in_primary(void *baton, const char *name, const char *c
     else if (strcmp(name, "location") == 0) {
         take_location(listing, attributes);
     }
-    return NULL;
+    return APR_SUCCESS;
 }
 
-static const char *end_in_primary(void *baton, const char *name, const char *text)
+static apr_status_t end_in_format(listing_t *listing, const char *name, const char *text,
+                                  retrace_error_t *err)
 {
-    listing_t *listing = baton;
-
-    if (!listing->is_inside) {
-        return NULL;
-    }
-    if (strcmp(name, "package") == 0) {
-        listing->is_inside = false;
-        listing->visit(listing->baton, &listing->package);
+    if (strcmp(name, "provides") == 0) {
+        listing->is_in_provides = false;
     }
     else if (strcmp(name, "format") == 0) {
         listing->is_in_format = false;
     }
-    else if (listing->is_in_format) {
-        return NULL;
+    else if (strcmp(name, "sourcerpm") == 0) {
+        return take_word(listing->source, text, err);
     }
-    else if (strcmp(name, "name") == 0) {
-        keep_word(listing->name, sizeof(listing->name), text);
-    }
-    else if (strcmp(name, "arch") == 0) {
-        keep_word(listing->arch, sizeof(listing->arch), text);
-    }
-    else if (strcmp(name, "checksum") == 0) {
-        (void)retrace_checksum_parse(&listing->package.checksum, listing->checksum_type, text);
-    }
-    return NULL;
+    return APR_SUCCESS;
 }
 
-apr_status_t retrace_repodata_packages(int fd,
-                                       void (*visit)(void *baton,
-                                                     const retrace_repodata_package_t *package),
-                                       void *baton, retrace_error_t *err)
+static void take_checksum(listing_t *listing, const char *text)
 {
-    listing_t listing = { .visit = visit, .baton = baton };
-    const retrace_xml_handler_t handler = { start_in_primary, end_in_primary, &listing };
+    char digits[RETRACE_CHECKSUM_DIGITS + 1];
 
-    return retrace_xml_read_file(&handler, fd, RETRACE_REPODATA_MAX_BYTES, err);
+    (void)retrace_xml_copy(digits, sizeof(digits), text);
+    (void)retrace_checksum_parse(&listing->package.checksum, listing->checksum_type, digits);
+}
+
+static apr_status_t end_in_primary(void *baton, const char *prefixed, const char *text,
+                                   retrace_error_t *err)
+{
+    listing_t *listing = baton;
+    const char *name = retrace_xml_plain_name(prefixed);
+
+    if (!listing->is_inside) {
+        return APR_SUCCESS;
+    }
+    if (strcmp(name, "package") == 0) {
+        listing->is_inside = false;
+        return listing->to->package(listing->to->baton, &listing->package, err);
+    }
+    if (listing->is_in_format) {
+        return end_in_format(listing, name, text, err);
+    }
+    if (strcmp(name, "name") == 0) {
+        return take_word(listing->name, text, err);
+    }
+    if (strcmp(name, "arch") == 0) {
+        return take_word(listing->arch, text, err);
+    }
+    if (strcmp(name, "checksum") == 0) {
+        take_checksum(listing, text);
+    }
+    return APR_SUCCESS;
+}
+
+apr_status_t retrace_repodata_packages(int fd, const retrace_repodata_packages_t *to,
+                                       retrace_error_t *err)
+{
+    listing_t listing = { .to = to };
+    const retrace_xml_events_t events = { start_in_primary, end_in_primary, &listing };
+
+    return retrace_xml_read_file(fd, &limits, &events, err);
 }
 
 /* --- filelists.xml ------------------------------------------------------------------------- */
 
 typedef struct files_t {
-    void (*visit)(void *baton, const char *digits, const char *path);
-    void *baton;
+    const retrace_repodata_files_t *to;
     int packages;
     char digits[RETRACE_CHECKSUM_DIGITS + 1];
 } files_t;
 
-static const char *start_in_filelists(void *baton, const char *name, const char *const *attributes)
+static apr_status_t start_in_filelists(void *baton, const char *name, const char *const *attributes,
+                                       retrace_error_t *err)
 {
     files_t *files = baton;
+    char *at;
 
-    if (strcmp(name, "package") != 0) {
-        return NULL;
+    if (strcmp(retrace_xml_plain_name(name), "package") != 0) {
+        return APR_SUCCESS;
     }
-    keep_word(files->digits, sizeof(files->digits), retrace_xml_attribute(attributes, "pkgid"));
-    return ++files->packages > RETRACE_REPODATA_MAX_PACKAGES ? "too many packages" : NULL;
+    (void)retrace_xml_copy(files->digits, sizeof(files->digits),
+                           retrace_xml_attribute(attributes, "pkgid"));
+    for (at = files->digits; *at != '\0'; at++) {
+        *at = (char)tolower((unsigned char)*at); /* as those of retrace_checksum_t */
+    }
+    if (files->to->package != NULL) {
+        files->to->package(files->to->baton, files->digits);
+    }
+    return count_package(&files->packages, err);
 }
 
-static const char *end_in_filelists(void *baton, const char *name, const char *text)
+static apr_status_t end_in_filelists(void *baton, const char *name, const char *text,
+                                     retrace_error_t *err)
 {
-    files_t *files = baton;
+    const files_t *files = baton;
 
-    if (strcmp(name, "file") == 0 && text[0] == '/') {
-        files->visit(files->baton, files->digits, text);
-    }
-    return NULL;
+    return text[0] == '/' && strcmp(retrace_xml_plain_name(name), "file") == 0
+        ? files->to->file(files->to->baton, files->digits, text, err)
+        : APR_SUCCESS;
 }
 
-apr_status_t
-retrace_repodata_files(int fd, void (*visit)(void *baton, const char *digits, const char *path),
-                       void *baton, retrace_error_t *err)
+apr_status_t retrace_repodata_files(int fd, const retrace_repodata_files_t *to,
+                                    retrace_error_t *err)
 {
-    files_t files = { .visit = visit, .baton = baton };
-    const retrace_xml_handler_t handler = { start_in_filelists, end_in_filelists, &files };
+    files_t files = { .to = to };
+    const retrace_xml_events_t events = { start_in_filelists, end_in_filelists, &files };
 
-    return retrace_xml_read_file(&handler, fd, RETRACE_REPODATA_MAX_BYTES, err);
+    return retrace_xml_read_file(fd, &limits, &events, err);
 }

@@ -14,9 +14,10 @@
 
 #define RETRACE_REPODATA_MAX_REPOMD   (1024 * 1024)                     /* bytes of repomd.xml */
 #define RETRACE_REPODATA_MAX_BYTES    (INT64_C(8) * 1024 * 1024 * 1024) /* of a list, unpacked */
+#define RETRACE_REPODATA_MAX_MS       (600 * 1000)                      /* for a list */
 #define RETRACE_REPODATA_MAX_PACKAGES 500000                            /* of a list */
-#define RETRACE_REPODATA_HREF_LENGTH  1024 /* bytes of a place below the repository */
-#define RETRACE_REPODATA_WORD_LENGTH  200  /* bytes of a name, version, release, architecture */
+#define RETRACE_REPODATA_HREF_LENGTH  512 /* bytes of a place below the repository */
+#define RETRACE_REPODATA_WORD_LENGTH  255 /* bytes of a name, version, release, architecture */
 
 /** A list that repomd.xml names. */
 typedef struct retrace_repodata_list_t {
@@ -25,19 +26,38 @@ typedef struct retrace_repodata_list_t {
     int64_t size; /* bytes, packed; -1: not told */
 } retrace_repodata_list_t;
 
-/** A package of primary.xml. Texts live during the call only. */
+/** A package of primary.xml. Texts live during the call only; "" for what is not told. */
 typedef struct retrace_repodata_package_t {
     const char *name;
     const char *arch;
     const char *epoch; /* digits */
     const char *version;
     const char *release;
+    const char *source;          /* file name of its source package */
     const char *href;            /* NULL: what is told is no place below the repository */
     retrace_checksum_t checksum; /* .type NULL: there is none that counts */
     int64_t size;                /* bytes; -1: not told */
 } retrace_repodata_package_t;
 
-/** A path without `.` and `..`, not absolute, of letters, digits and `-_.+~^:%/@,=()`. */
+/** Who is told of packages. What is returned other than APR_SUCCESS ends the reading. */
+typedef struct retrace_repodata_packages_t {
+    /** What the package provides that is told next; NULL: it does not matter. */
+    void (*provide)(void *baton, const char *name, const char *version);
+    apr_status_t (*package)(void *baton, const retrace_repodata_package_t *package,
+                            retrace_error_t *err);
+    void *baton;
+} retrace_repodata_packages_t;
+
+/** Who is told of files. `digits` are the package's checksum in primary.xml. */
+typedef struct retrace_repodata_files_t {
+    /** Whose files are told next; NULL: it does not matter. */
+    void (*package)(void *baton, const char *digits);
+    apr_status_t (*file)(void *baton, const char *digits, const char *path, retrace_error_t *err);
+    void *baton;
+} retrace_repodata_files_t;
+
+/** A path of letters, digits and `-_.+~^:%/@,=()`, not absolute, without a name that begins with a dot.
+ * None of it is taken by a server for something else, and none of it is hidden. */
 bool retrace_repodata_is_href(const char *href);
 
 /**
@@ -51,22 +71,15 @@ apr_status_t retrace_repodata_find(retrace_repodata_list_t *plist, const char *t
                                    const char *type, retrace_error_t *err, apr_pool_t *p);
 
 /**
- * Call `visit` for each package of a primary.xml.
- * @param fd  packed or not, at its beginning
- * @return APR_EINVAL  it is malformed, or exceeds a limit; some were visited
+ * Tell of each package of a primary.xml.
+ * @param fd  packed or not, from its beginning
+ * @return APR_EINVAL  it is malformed, or exceeds a limit; some were told. Or what `to` returns
  */
-apr_status_t retrace_repodata_packages(int fd,
-                                       void (*visit)(void *baton,
-                                                     const retrace_repodata_package_t *package),
-                                       void *baton, retrace_error_t *err);
+apr_status_t retrace_repodata_packages(int fd, const retrace_repodata_packages_t *to,
+                                       retrace_error_t *err);
 
-/**
- * Call `visit` for each file of each package of a filelists.xml.
- * @param visit  digits are the package's checksum in primary.xml
- * @return as above
- */
-apr_status_t
-retrace_repodata_files(int fd, void (*visit)(void *baton, const char *digits, const char *path),
-                       void *baton, retrace_error_t *err);
+/** Tell of each file of each package of a filelists.xml. @return as above */
+apr_status_t retrace_repodata_files(int fd, const retrace_repodata_files_t *to,
+                                    retrace_error_t *err);
 
 #endif

@@ -1,224 +1,206 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See xml.h. */
+/* See xml.h: names and texts, and where the bytes come from. */
 #include "lib/xml.h"
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <expat.h>
-#include <stdbool.h>
+#include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
-#define BLOCK  65536 /* bytes of one read */
+#include "lib/clock.h"
+
+#define BLOCK  (256 * 1024) /* bytes of one read */
 #define BLANKS " \t\r\n"
+#define MS     1000
 
-typedef struct reader_t {
-    const retrace_xml_handler_t *handler;
-    XML_Parser parser;
-    const char *wrong; /* NULL: nothing until now */
-    int depth;
-    bool has_text; /* no element has begun or ended since this one began */
-    size_t length;
-    char text[RETRACE_XML_MAX_TEXT + 1];
-} reader_t;
-
-static const char *plain_name(const char *name)
+const char *retrace_xml_plain_name(const char *name)
 {
     const char *colon = strchr(name, ':');
 
     return colon != NULL ? colon + 1 : name;
 }
 
-static void stop(reader_t *reader, const char *wrong)
-{
-    if (wrong != NULL && reader->wrong == NULL) {
-        reader->wrong = wrong;
-        (void)XML_StopParser(reader->parser, XML_FALSE);
-    }
-}
-
-static void XMLCALL start_element(void *data, const char *name, const char **attributes)
-{
-    reader_t *reader = data;
-
-    if (reader->wrong != NULL) {
-        return;
-    }
-    reader->length = 0;
-    reader->has_text = true;
-    if (++reader->depth > RETRACE_XML_MAX_DEPTH) {
-        stop(reader, "too many elements within each other");
-        return;
-    }
-    if (reader->handler->start != NULL) {
-        stop(reader,
-             reader->handler->start(reader->handler->baton, plain_name(name),
-                                    (const char *const *)attributes));
-    }
-}
-
-static void XMLCALL end_element(void *data, const char *name)
-{
-    reader_t *reader = data;
-    const char *text;
-
-    if (reader->wrong != NULL) {
-        return;
-    }
-    reader->depth--;
-    while (reader->length > 0 && strchr(BLANKS, reader->text[reader->length - 1]) != NULL) {
-        reader->length--;
-    }
-    reader->text[reader->length] = '\0';
-    text = reader->has_text ? reader->text + strspn(reader->text, BLANKS) : "";
-    if (reader->handler->end != NULL) {
-        stop(reader, reader->handler->end(reader->handler->baton, plain_name(name), text));
-    }
-    reader->has_text = false;
-    reader->length = 0;
-}
-
-static void XMLCALL take_text(void *data, const char *text, int length)
-{
-    reader_t *reader = data;
-    size_t room = RETRACE_XML_MAX_TEXT - reader->length;
-    size_t taken = (size_t)length < room ? (size_t)length : room;
-
-    /* What a NUL would cut is a NUL that no XML has: expat refuses it. */
-    memcpy(reader->text + reader->length, text, taken);
-    reader->length += taken;
-}
-
-/* Entities can be nested until a few bytes are gigabytes; no repository has any. */
-static void XMLCALL refuse_doctype(void *data, const char *name, const char *system,
-                                   const char *public, int has_internal)
-{
-    (void)name;
-    (void)system;
-    (void)public;
-    (void)has_internal;
-    stop(data, "it has a document type");
-}
-
-static apr_status_t open_reader(reader_t *reader, const retrace_xml_handler_t *handler,
-                                retrace_error_t *err)
-{
-    reader->handler = handler;
-    reader->wrong = NULL;
-    reader->depth = 0;
-    reader->has_text = false;
-    reader->length = 0;
-    reader->parser = XML_ParserCreate(NULL);
-    if (reader->parser == NULL) {
-        return retrace_fail(err, APR_ENOMEM, "read XML");
-    }
-    XML_SetUserData(reader->parser, reader);
-    XML_SetElementHandler(reader->parser, start_element, end_element);
-    XML_SetCharacterDataHandler(reader->parser, take_text);
-    XML_SetStartDoctypeDeclHandler(reader->parser, refuse_doctype);
-    return APR_SUCCESS;
-}
-
-static apr_status_t feed(reader_t *reader, const char *data, size_t length, bool is_last,
-                         retrace_error_t *err)
-{
-    if (XML_Parse(reader->parser, data, (int)length, is_last) == XML_STATUS_OK) {
-        return APR_SUCCESS;
-    }
-    return retrace_fail(
-        err, APR_EINVAL, "line %lu: %s", (unsigned long)XML_GetCurrentLineNumber(reader->parser),
-        reader->wrong != NULL ? reader->wrong : XML_ErrorString(XML_GetErrorCode(reader->parser)));
-}
-
-apr_status_t retrace_xml_read(const retrace_xml_handler_t *handler, const char *text, size_t length,
-                              retrace_error_t *err)
-{
-    reader_t reader;
-    apr_status_t rv = open_reader(&reader, handler, err);
-
-    while (rv == APR_SUCCESS && length > BLOCK) {
-        rv = feed(&reader, text, BLOCK, false, err);
-        text += BLOCK;
-        length -= BLOCK;
-    }
-    if (rv == APR_SUCCESS) {
-        rv = feed(&reader, text, length, true, err);
-    }
-    if (reader.parser != NULL) {
-        XML_ParserFree(reader.parser);
-    }
-    return rv;
-}
-
-/* --- Packed files -------------------------------------------------------------------------- */
-
-static struct archive *open_packed(int fd)
-{
-    struct archive *packed = archive_read_new();
-    struct archive_entry *entry = NULL;
-
-    if (packed == NULL) {
-        return NULL;
-    }
-    (void)archive_read_support_filter_gzip(packed);
-    (void)archive_read_support_filter_bzip2(packed);
-    (void)archive_read_support_filter_xz(packed);
-    (void)archive_read_support_filter_zstd(packed);
-    (void)archive_read_support_format_raw(packed);
-    if (archive_read_open_fd(packed, fd, BLOCK) == ARCHIVE_OK
-        && archive_read_next_header(packed, &entry) == ARCHIVE_OK) {
-        return packed;
-    }
-    (void)archive_read_free(packed);
-    return NULL;
-}
-
-static apr_status_t feed_all(reader_t *reader, struct archive *packed, int64_t max_bytes,
-                             retrace_error_t *err)
-{
-    char block[BLOCK];
-    int64_t left = max_bytes;
-    apr_status_t rv = APR_SUCCESS;
-    la_ssize_t got = 1;
-
-    while (rv == APR_SUCCESS && got > 0) {
-        got = archive_read_data(packed, block, sizeof(block));
-        if (got < 0) {
-            return retrace_fail(err, APR_EINVAL, "it cannot be unpacked: %s",
-                                archive_error_string(packed));
-        }
-        left -= got;
-        rv = left < 0
-            ? retrace_fail(err, APR_ENOSPC, "it has more than %ld bytes unpacked", (long)max_bytes)
-            : feed(reader, block, (size_t)got, got == 0, err);
-    }
-    return rv;
-}
-
-apr_status_t retrace_xml_read_file(const retrace_xml_handler_t *handler, int fd, int64_t max_bytes,
-                                   retrace_error_t *err)
-{
-    struct archive *packed = open_packed(fd);
-    reader_t reader;
-    apr_status_t rv;
-
-    if (packed == NULL) {
-        return retrace_fail(err, APR_EINVAL, "it is empty, or cannot be unpacked");
-    }
-    rv = open_reader(&reader, handler, err);
-    if (rv == APR_SUCCESS) {
-        rv = feed_all(&reader, packed, max_bytes, err);
-        XML_ParserFree(reader.parser);
-    }
-    (void)archive_read_free(packed);
-    return rv;
-}
-
 const char *retrace_xml_attribute(const char *const *attributes, const char *name)
 {
     for (; attributes[0] != NULL; attributes += 2) {
-        if (strcmp(plain_name(attributes[0]), name) == 0) {
+        if (strcmp(attributes[0], name) == 0
+            || strcmp(retrace_xml_plain_name(attributes[0]), name) == 0) {
             return attributes[1];
         }
     }
-    return NULL;
+    return "";
+}
+
+bool retrace_xml_copy(char *to, size_t size, const char *text)
+{
+    size_t length;
+
+    text += strspn(text, BLANKS);
+    length = strlen(text);
+    while (length > 0 && strchr(BLANKS, text[length - 1]) != NULL) {
+        length--;
+    }
+    if (length >= size) {
+        to[0] = '\0';
+        return false;
+    }
+    memcpy(to, text, length);
+    to[length] = '\0';
+    return true;
+}
+
+/* --- A text -------------------------------------------------------------------------------- */
+
+typedef struct text_t {
+    const char *at;
+    size_t left;
+} text_t;
+
+static ssize_t read_text(void *baton, char *buffer, size_t length, retrace_error_t *err)
+{
+    text_t *text = baton;
+    size_t taken = text->left < length ? text->left : length;
+
+    (void)err;
+    memcpy(buffer, text->at, taken);
+    text->at += taken;
+    text->left -= taken;
+    return (ssize_t)taken;
+}
+
+apr_status_t retrace_xml_read_text(const char *text, size_t length,
+                                   const retrace_xml_events_t *events, retrace_error_t *err)
+{
+    text_t source = { text, length };
+    const retrace_xml_input_t input = { read_text, &source };
+
+    return retrace_xml_parse(&input, events, err);
+}
+
+/* --- A packed file ------------------------------------------------------------------------- */
+
+typedef struct unpacked_t {
+    struct archive *archive;
+    const retrace_xml_limits_t *limits;
+    int64_t left;
+    int64_t deadline_ms; /* of all that is read */
+} unpacked_t;
+
+static ssize_t read_unpacked(void *baton, char *buffer, size_t length, retrace_error_t *err)
+{
+    unpacked_t *unpacked = baton;
+    la_ssize_t got = archive_read_data(unpacked->archive, buffer, length);
+
+    if (got < 0) {
+        (void)retrace_fail(err, APR_EINVAL, "it cannot be unpacked: %s",
+                           archive_error_string(unpacked->archive));
+        return -1;
+    }
+    unpacked->left -= got;
+    if (unpacked->left < 0) {
+        (void)retrace_fail(err, APR_EINVAL, "it has more than %ld bytes unpacked",
+                           (long)unpacked->limits->max_bytes);
+        return -1;
+    }
+    if (retrace_clock_ms() > unpacked->deadline_ms) {
+        (void)retrace_fail(err, APR_EINVAL, "it took more than %ld s to unpack",
+                           (long)(unpacked->limits->max_ms / MS));
+        return -1;
+    }
+    return got;
+}
+
+static void allow_formats(struct archive *archive)
+{
+    (void)archive_read_support_filter_gzip(archive);
+    (void)archive_read_support_filter_bzip2(archive);
+    (void)archive_read_support_filter_xz(archive);
+    (void)archive_read_support_filter_zstd(archive);
+    (void)archive_read_support_format_raw(archive);
+    (void)archive_read_support_format_empty(archive);
+}
+
+static apr_status_t open_packed(unpacked_t *unpacked, int fd, retrace_error_t *err)
+{
+    struct archive_entry *entry = NULL;
+
+    unpacked->left = unpacked->limits->max_bytes;
+    unpacked->archive = archive_read_new();
+    if (unpacked->archive == NULL) {
+        return retrace_fail(err, APR_ENOMEM, "unpack a file");
+    }
+    allow_formats(unpacked->archive);
+    if (lseek(fd, 0, SEEK_SET) != 0) {
+        return retrace_fail(err, errno, "read a file");
+    }
+    return archive_read_open_fd(unpacked->archive, fd, BLOCK) == ARCHIVE_OK
+            && archive_read_next_header(unpacked->archive, &entry) == ARCHIVE_OK
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EINVAL, "it cannot be unpacked: %s",
+                       archive_error_string(unpacked->archive));
+}
+
+/* Both readers tell the same: what the scanner has told is passed over. */
+typedef struct rest_t {
+    const retrace_xml_events_t *events;
+    int64_t told; /* calls that were made already */
+} rest_t;
+
+static apr_status_t start_of_rest(void *baton, const char *name, const char *const *attributes,
+                                  retrace_error_t *err)
+{
+    rest_t *rest = baton;
+
+    return rest->told-- > 0
+        ? APR_SUCCESS
+        : rest->events->start(rest->events->baton, name, attributes, err);
+}
+
+static apr_status_t end_of_rest(void *baton, const char *name, const char *text,
+                                retrace_error_t *err)
+{
+    rest_t *rest = baton;
+
+    return rest->told-- > 0 ? APR_SUCCESS
+                            : rest->events->end(rest->events->baton, name, text, err);
+}
+
+static apr_status_t scan(int64_t *ptold, unpacked_t *unpacked, int fd,
+                         const retrace_xml_events_t *events, retrace_error_t *err)
+{
+    const retrace_xml_input_t input = { read_unpacked, unpacked };
+    apr_status_t rv = open_packed(unpacked, fd, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = retrace_xml_scan(ptold, &input, events, err);
+    }
+    (void)archive_read_free(unpacked->archive);
+    return rv;
+}
+
+static apr_status_t parse_rest(int64_t told, unpacked_t *unpacked, int fd,
+                               const retrace_xml_events_t *events, retrace_error_t *err)
+{
+    rest_t rest = { events, told };
+    const retrace_xml_events_t rest_events = { start_of_rest, end_of_rest, &rest };
+    const retrace_xml_input_t input = { read_unpacked, unpacked };
+    apr_status_t rv = open_packed(unpacked, fd, err);
+
+    if (rv == APR_SUCCESS) {
+        rv = retrace_xml_parse(&input, &rest_events, err);
+    }
+    (void)archive_read_free(unpacked->archive);
+    return rv;
+}
+
+apr_status_t retrace_xml_read_file(int fd, const retrace_xml_limits_t *limits,
+                                   const retrace_xml_events_t *events, retrace_error_t *err)
+{
+    unpacked_t unpacked = { .limits = limits,
+                            .deadline_ms = retrace_clock_ms() + limits->max_ms };
+    int64_t told = 0;
+    apr_status_t rv = scan(&told, &unpacked, fd, events, err);
+
+    return rv == APR_ENOTIMPL ? parse_rest(told, &unpacked, fd, events, err) : rv;
 }

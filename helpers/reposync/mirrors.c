@@ -72,40 +72,43 @@ typedef struct metalink_t {
 
 static int number_of(const char *text)
 {
-    int number = text != NULL ? atoi(text) : 0;
+    int number = atoi(text);
 
     return number < 0 ? 0 : number > MAX_PREFERENCE ? MAX_PREFERENCE : number;
 }
 
-static const char *start_element(void *baton, const char *name, const char *const *attributes)
+static apr_status_t start_element(void *baton, const char *prefixed, const char *const *attributes,
+                                  retrace_error_t *err)
 {
     metalink_t *metalink = baton;
+    const char *name = retrace_xml_plain_name(prefixed);
     const char *value;
 
+    (void)err;
     if (strcmp(name, "file") == 0) {
-        value = retrace_xml_attribute(attributes, "name");
-        metalink->is_inside = value != NULL && strcmp(value, INDEX_FILE) == 0;
+        metalink->is_inside = strcmp(retrace_xml_attribute(attributes, "name"), INDEX_FILE) == 0;
     }
     else if (strcmp(name, "hash") == 0) {
-        value = retrace_xml_attribute(attributes, "type");
-        (void)apr_cpystrn(metalink->hash_type, value != NULL ? value : "",
-                          sizeof(metalink->hash_type));
+        (void)retrace_xml_copy(metalink->hash_type, sizeof(metalink->hash_type),
+                               retrace_xml_attribute(attributes, "type"));
     }
     else if (strcmp(name, "url") == 0) {
         value = retrace_xml_attribute(attributes, "priority");
-        metalink->preference = value != NULL
+        metalink->preference = value[0] != '\0'
             ? MAX_PREFERENCE - number_of(value)
             : number_of(retrace_xml_attribute(attributes, "preference"));
     }
-    return NULL;
+    return APR_SUCCESS;
 }
 
 static void take_hash(metalink_t *metalink, const char *text)
 {
     retrace_checksum_t checksum;
+    char digits[RETRACE_CHECKSUM_DIGITS + 1];
 
     if (metalink->mirrors->checksums->nelts < REPOSYNC_MIRRORS_MAX_SUMS
-        && retrace_checksum_parse(&checksum, metalink->hash_type, text)
+        && retrace_xml_copy(digits, sizeof(digits), text)
+        && retrace_checksum_parse(&checksum, metalink->hash_type, digits)
         && retrace_checksum_bits(&checksum) >= STRONG_BITS) {
         APR_ARRAY_PUSH(metalink->mirrors->checksums, retrace_checksum_t) = checksum;
     }
@@ -113,21 +116,27 @@ static void take_hash(metalink_t *metalink, const char *text)
 
 static void take_url(metalink_t *metalink, const char *text)
 {
-    size_t length = strlen(text);
+    char url[RETRACE_REPO_VALUE_BYTES + sizeof(PLACE)]; /* a longer one is none */
     candidate_t candidate = { NULL, metalink->preference, metalink->candidates->nelts };
+    size_t length;
 
-    if (length > strlen(PLACE) && strcmp(text + length - strlen(PLACE), PLACE) == 0) {
-        candidate.url = apr_pstrmemdup(metalink->pool, text, length - strlen(PLACE));
+    (void)retrace_xml_copy(url, sizeof(url), text);
+    length = strlen(url);
+    if (length > strlen(PLACE) && strcmp(url + length - strlen(PLACE), PLACE) == 0) {
+        candidate.url = apr_pstrmemdup(metalink->pool, url, length - strlen(PLACE));
         APR_ARRAY_PUSH(metalink->candidates, candidate_t) = candidate;
     }
 }
 
-static const char *end_element(void *baton, const char *name, const char *text)
+static apr_status_t end_element(void *baton, const char *prefixed, const char *text,
+                                retrace_error_t *err)
 {
     metalink_t *metalink = baton;
+    const char *name = retrace_xml_plain_name(prefixed);
 
+    (void)err;
     if (!metalink->is_inside) {
-        return NULL;
+        return APR_SUCCESS;
     }
     if (strcmp(name, "file") == 0) {
         metalink->is_inside = false;
@@ -138,7 +147,7 @@ static const char *end_element(void *baton, const char *name, const char *text)
     else if (strcmp(name, "url") == 0) {
         take_url(metalink, text);
     }
-    return NULL;
+    return APR_SUCCESS;
 }
 
 static int compare_candidates(const void *a, const void *b)
@@ -156,10 +165,10 @@ apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const ch
     metalink_t metalink = { .mirrors = mirrors,
                             .candidates = apr_array_make(p, 16, sizeof(candidate_t)),
                             .pool = p };
-    const retrace_xml_handler_t handler = { start_element, end_element, &metalink };
+    const retrace_xml_events_t events = { start_element, end_element, &metalink };
     int added = 0;
     int i;
-    apr_status_t rv = retrace_xml_read(&handler, text, strlen(text), err);
+    apr_status_t rv = retrace_xml_read_text(text, strlen(text), &events, err);
 
     if (rv != APR_SUCCESS) {
         return rv;

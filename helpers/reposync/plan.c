@@ -52,23 +52,25 @@ static void push(reposync_plan_t *plan, const retrace_repodata_package_t *packag
     plan->bytes += package->size;
 }
 
-void reposync_plan_add(void *baton, const retrace_repodata_package_t *package)
+apr_status_t reposync_plan_add(void *baton, const retrace_repodata_package_t *package,
+                               retrace_error_t *err)
 {
     reposync_plan_t *plan = baton;
     const char *slash = package->href != NULL ? strrchr(package->href, '/') : NULL;
     const char *name = slash != NULL ? slash + 1 : package->href;
     const char *wrong = check(package, name);
 
+    (void)err;
     if (is_source(package)) {
-        return;
+        return APR_SUCCESS;
     }
     if (wrong != NULL) {
         plan->tally->refused++;
         reposync_plan_tell(plan, package->href != NULL ? package->href : package->name, wrong);
-        return;
+        return APR_SUCCESS;
     }
     if (apr_hash_get(plan->named, name, APR_HASH_KEY_STRING) != NULL) {
-        return;
+        return APR_SUCCESS;
     }
     name = apr_pstrdup(apr_hash_pool_get(plan->named), name);
     apr_hash_set(plan->named, name, APR_HASH_KEY_STRING, name);
@@ -82,18 +84,22 @@ void reposync_plan_add(void *baton, const retrace_repodata_package_t *package)
     else {
         push(plan, package, name);
     }
+    return APR_SUCCESS;
 }
 
-void reposync_plan_note_file(void *baton, const char *digits, const char *path)
+apr_status_t reposync_plan_note_file(void *baton, const char *digits, const char *path,
+                                     retrace_error_t *err)
 {
     static const char *const places[] = { "/usr/lib/.build-id/", "/usr/lib/debug/" };
     reposync_plan_t *plan = baton;
     size_t i;
 
+    (void)err;
     for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
         if (strncmp(path, places[i], strlen(places[i])) == 0
             && apr_hash_get(plan->useful, digits, APR_HASH_KEY_STRING) == NULL) {
             apr_hash_set(plan->useful, apr_pstrdup(plan->pool, digits), APR_HASH_KEY_STRING, "");
         }
     }
+    return APR_SUCCESS;
 }

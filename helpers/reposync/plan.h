@@ -42,14 +42,16 @@ typedef struct reposync_plan_t {
  * named by an earlier repository, is of no use, or is refused (bad name, place, size or checksum).
  * @param baton  a reposync_plan_t
  */
-void reposync_plan_add(void *baton, const retrace_repodata_package_t *package);
+apr_status_t reposync_plan_add(void *baton, const retrace_repodata_package_t *package,
+                               retrace_error_t *err);
 
 /**
  * For retrace_repodata_files(): of use is a package with links of build-ids, or with something below
  * /usr/lib/debug.
  * @param baton  a reposync_plan_t, with useful made
  */
-void reposync_plan_note_file(void *baton, const char *digits, const char *path);
+apr_status_t reposync_plan_note_file(void *baton, const char *digits, const char *path,
+                                     retrace_error_t *err);
 
 /** Tell what is wrong with a package, unless there were REPOSYNC_MAX_TOLD already. */
 void reposync_plan_tell(reposync_plan_t *plan, const char *name, const char *reason);

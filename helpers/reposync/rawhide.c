@@ -91,7 +91,8 @@ typedef struct scan_t {
     apr_pool_t *pool;
 } scan_t;
 
-static void take_package(void *baton, const retrace_repodata_package_t *package)
+static apr_status_t take_package(void *baton, const retrace_repodata_package_t *package,
+                                 retrace_error_t *err)
 {
     scan_t *scan = baton;
     const char *slash = package->href != NULL ? strrchr(package->href, '/') : NULL;
@@ -99,8 +100,9 @@ static void take_package(void *baton, const retrace_repodata_package_t *package)
     struct stat info;
     reposync_old_t *old;
 
+    (void)err;
     if (package->href == NULL || !reposync_place_stat(&info, scan->place, package->href)) {
-        return;
+        return APR_SUCCESS;
     }
     old = apr_array_push(scan->packages);
     old->name = apr_pstrdup(scan->pool, package->name);
@@ -114,11 +116,13 @@ static void take_package(void *baton, const retrace_repodata_package_t *package)
         apr_hash_get(scan->named, reposync_place_plain_name(file, scan->pool), APR_HASH_KEY_STRING)
         != NULL;
     old->goes = false;
+    return APR_SUCCESS;
 }
 
 static apr_status_t read_list(scan_t *scan, const char *text, apr_size_t length,
                               retrace_error_t *err, apr_pool_t *p)
 {
+    const retrace_repodata_packages_t to = { .package = take_package, .baton = scan };
     retrace_repodata_list_t list;
     int fd;
     apr_status_t rv = retrace_repodata_find(&list, text, length, "primary", err, p);
@@ -130,7 +134,7 @@ static apr_status_t read_list(scan_t *scan, const char *text, apr_size_t length,
     if (fd < 0) {
         return retrace_fail(err, errno, "open %s/%s", scan->place->directory, list.href);
     }
-    rv = retrace_repodata_packages(fd, take_package, scan, err);
+    rv = retrace_repodata_packages(fd, &to, err);
     (void)close(fd);
     return rv;
 }

@@ -80,12 +80,14 @@ static apr_status_t open_list(int *pfd, const repository_t *repository, const ch
 
 static apr_status_t note_useful(repository_t *repository, const char *index, apr_size_t length)
 {
+    const retrace_repodata_files_t to = { .file = reposync_plan_note_file,
+                                          .baton = repository->plan };
     int fd = -1;
     apr_status_t rv = open_list(&fd, repository, index, length, "filelists");
 
     if (rv == APR_SUCCESS) {
         repository->plan->useful = apr_hash_make(repository->pool);
-        rv = retrace_repodata_files(fd, reposync_plan_note_file, repository->plan, repository->err);
+        rv = retrace_repodata_files(fd, &to, repository->err);
         (void)close(fd);
     }
     return rv;
@@ -93,6 +95,8 @@ static apr_status_t note_useful(repository_t *repository, const char *index, apr
 
 static apr_status_t make_plan(repository_t *repository)
 {
+    const retrace_repodata_packages_t to = { .package = reposync_plan_add,
+                                             .baton = repository->plan };
     const char *index = NULL;
     apr_size_t length = 0;
     int fd = -1;
@@ -105,7 +109,7 @@ static apr_status_t make_plan(repository_t *repository)
         rv = open_list(&fd, repository, index, length, "primary");
     }
     if (rv == APR_SUCCESS) {
-        rv = retrace_repodata_packages(fd, reposync_plan_add, repository->plan, repository->err);
+        rv = retrace_repodata_packages(fd, &to, repository->err);
         (void)close(fd);
     }
     return rv;

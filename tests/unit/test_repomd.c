@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* repomd.xml and the paths in it. */
+/* repomd.xml as the index needs it: with both lists. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "tests/unit/workspace.h"
-#include "worker/resolve/repomd.h"
+#include "worker/resolve/repodata.h"
 
 #define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 #define ENTRY(kind, sum, href)                                                                     \
@@ -43,11 +43,11 @@ static void expect_refused(void **state, const char *entries, const char *words)
 
 static void both_files_are_needed(void **state)
 {
-    expect_refused(state, "", "it names no primary");
-    expect_refused(state, FILELISTS, "it names no primary");
-    expect_refused(state, PRIMARY, "it names no filelists");
-    expect_refused(state, PRIMARY "<data type=\"filelists\"/>", "it names no filelists");
-    expect_refused(state, PRIMARY ENTRY("other", EMPTY, "repodata/f.xml.gz"), "no filelists");
+    expect_refused(state, "", "repomd.xml names no primary");
+    expect_refused(state, FILELISTS, "repomd.xml names no primary");
+    expect_refused(state, PRIMARY, "repomd.xml names no filelists");
+    expect_refused(state, PRIMARY "<data type=\"filelists\"/>", "filelists has no place");
+    expect_refused(state, PRIMARY ENTRY("other", EMPTY, "repodata/f.xml.gz"), "names no filelists");
 }
 
 static void damaged_ones_are_refused(void **state)
@@ -67,23 +67,10 @@ static void locations_and_checksums_are_told(void **state)
     assert_int_equal(
         parse(&repomd, ws, ENTRY("other", "", "../x") PRIMARY ENTRY("group", "", "") FILELISTS),
         APR_SUCCESS);
-    assert_string_equal(repomd->primary.location, "repodata/p.xml.gz");
-    assert_string_equal(repomd->filelists.location, "repodata/f.xml.gz");
+    assert_string_equal(repomd->primary.href, "repodata/p.xml.gz");
+    assert_string_equal(repomd->filelists.href, "repodata/f.xml.gz");
     assert_string_equal(repomd->primary.checksum.type, "sha256");
     assert_string_equal(repomd->primary.checksum.digits, EMPTY);
-}
-
-static void a_location_has_a_greatest_length(void **state)
-{
-    char location[WORKER_LOCATION_MAX + 2];
-
-    (void)state;
-    memset(location, 'a', sizeof(location));
-    location[WORKER_LOCATION_MAX] = '\0';
-    assert_true(worker_location_is_plain(location));
-    location[WORKER_LOCATION_MAX] = 'a';
-    location[WORKER_LOCATION_MAX + 1] = '\0';
-    assert_false(worker_location_is_plain(location));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
@@ -94,7 +81,6 @@ int main(void)
         TEST(both_files_are_needed),
         TEST(damaged_ones_are_refused),
         TEST(locations_and_checksums_are_told),
-        TEST(a_location_has_a_greatest_length),
     };
 
     apr_initialize();

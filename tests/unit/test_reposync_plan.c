@@ -72,7 +72,7 @@ static void add(fixture_t *fixture, const char *href, const char *arch, int64_t 
                                            .size = size };
 
     assert_true(retrace_checksum_parse(&package.checksum, "sha256", SUM));
-    reposync_plan_add(&fixture->plan, &package);
+    assert_int_equal(reposync_plan_add(&fixture->plan, &package, NULL), APR_SUCCESS);
 }
 
 static void a_size_has_a_limit(void **state)
@@ -172,11 +172,13 @@ static void only_what_is_of_use_is_taken(void **state)
 
     fixture->plan.useful = apr_hash_make(ws->pool);
     for (i = 0; i < sizeof(useless) / sizeof(useless[0]); i++) {
-        reposync_plan_note_file(&fixture->plan, SUM, useless[i]);
+        assert_int_equal(reposync_plan_note_file(&fixture->plan, SUM, useless[i], NULL),
+                         APR_SUCCESS);
     }
     add(fixture, "P/a.rpm", "y", 1);
     assert_int_equal(fixture->tally.skipped, 1);
-    reposync_plan_note_file(&fixture->plan, SUM, "/usr/lib/debug/.dwz/x");
+    assert_int_equal(reposync_plan_note_file(&fixture->plan, SUM, "/usr/lib/debug/.dwz/x", NULL),
+                     APR_SUCCESS);
     add(fixture, "P/b.rpm", "y", 1);
     assert_int_equal(finish(ws, fixture), 0);
     assert_int_equal(fixture->tally.skipped, 1);

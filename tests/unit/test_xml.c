@@ -11,12 +11,24 @@
 #include <apr_general.h>
 #include <apr_strings.h>
 #include <apr_tables.h>
+#include <fcntl.h>
+#include <unistd.h>
 
+#include "lib/xml.h"
 #include "tests/unit/workspace.h"
-#include "worker/resolve/xml.h"
 
-typedef apr_status_t (*reader_fn)(const worker_xml_input_t *input,
-                                  const worker_xml_events_t *events, retrace_error_t *err);
+typedef apr_status_t (*reader_fn)(const retrace_xml_input_t *input,
+                                  const retrace_xml_events_t *events, retrace_error_t *err);
+
+static apr_status_t scan(const retrace_xml_input_t *input, const retrace_xml_events_t *events,
+                         retrace_error_t *err)
+{
+    int64_t told = -1;
+    apr_status_t rv = retrace_xml_scan(&told, input, events, err);
+
+    assert_true(told >= 0);
+    return rv;
+}
 
 /* A text, given out in pieces of a size. */
 typedef struct source_t {
@@ -73,8 +85,8 @@ static apr_status_t read_text(const char **plines, workspace_t *ws, reader_fn re
 {
     source_t source = { text, strlen(text), piece };
     record_t record = { apr_array_make(ws->pool, 16, sizeof(const char *)), stop_at, ws->pool };
-    const worker_xml_input_t input = { read_source, &source };
-    const worker_xml_events_t events = { take_start, take_end, &record };
+    const retrace_xml_input_t input = { read_source, &source };
+    const retrace_xml_events_t events = { take_start, take_end, &record };
     apr_status_t rv = reader(&input, &events, &ws->err);
 
     *plines = apr_array_pstrcat(ws->pool, record.lines, ' ');
@@ -89,9 +101,9 @@ static void expect(void **state, const char *text, const char *lines)
     size_t piece;
 
     for (piece = 1; piece < 40; piece++) {
-        assert_int_equal(read_text(&got, ws, worker_xml_parse, text, piece, NULL), APR_SUCCESS);
+        assert_int_equal(read_text(&got, ws, retrace_xml_parse, text, piece, NULL), APR_SUCCESS);
         assert_string_equal(got, lines);
-        assert_int_equal(read_text(&got, ws, worker_xml_scan, text, piece, NULL), APR_SUCCESS);
+        assert_int_equal(read_text(&got, ws, scan, text, piece, NULL), APR_SUCCESS);
         assert_string_equal(got, lines);
     }
 }
@@ -101,8 +113,8 @@ static void expect_refused(void **state, const char *text, const char *words)
     workspace_t *ws = *state;
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, text, 7, NULL), APR_ENOTIMPL);
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, text, 7, NULL), APR_EINVAL);
+    assert_int_equal(read_text(&got, ws, scan, text, 7, NULL), APR_ENOTIMPL);
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, text, 7, NULL), APR_EINVAL);
     assert_non_null(strstr(ws->err.text, words));
 }
 
@@ -112,8 +124,8 @@ static void expect_handed_back(void **state, const char *text, const char *lines
     workspace_t *ws = *state;
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, text, 7, NULL), APR_ENOTIMPL);
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, text, 7, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, scan, text, 7, NULL), APR_ENOTIMPL);
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, text, 7, NULL), APR_SUCCESS);
     assert_string_equal(got, lines);
 }
 
@@ -148,6 +160,7 @@ static void what_is_not_well_formed_is_refused(void **state)
     expect_refused(state, "<a b=\"c/>", "unclosed token");
     expect_refused(state, "<a b=\"1\" b=\"2\"/>", "duplicate attribute");
     expect_refused(state, "<a>&x;</a>", "undefined entity");
+    expect_refused(state, "<a>\n<b></a>", "line 2: mismatched tag");
     expect_refused(state, "<a>\n\n<b>\n</a>", "line 4: mismatched tag");
 }
 
@@ -167,10 +180,11 @@ static void rare_forms_are_for_expat_alone(void **state)
 }
 
 /* Of entities that name each other a few lines make gigabytes. */
-static void a_doctype_is_refused(void **state)
+static void a_document_type_is_refused(void **state)
 {
-    expect_refused(state, "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", "it has a DOCTYPE");
-    expect_refused(state, "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>", "it has a DOCTYPE");
+    expect_refused(state, "<!DOCTYPE a [<!ENTITY b \"c\">]><a>&b;</a>", "it has a document type");
+    expect_refused(state, "<!DOCTYPE a SYSTEM \"file:///etc/passwd\"><a/>",
+                   "it has a document type");
 }
 
 static const char *nested(const workspace_t *ws, int depth)
@@ -186,12 +200,12 @@ static const char *nested(const workspace_t *ws, int depth)
 static void there_is_a_limit_of_depth(void **state)
 {
     workspace_t *ws = *state;
-    const char *most = nested(ws, WORKER_XML_DEPTH);
+    const char *most = nested(ws, RETRACE_XML_DEPTH);
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, most, 7, NULL), APR_SUCCESS);
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, most, 7, NULL), APR_SUCCESS);
-    expect_refused(state, nested(ws, WORKER_XML_DEPTH + 1), "too many elements within each other");
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, most, 7, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, scan, most, 7, NULL), APR_SUCCESS);
+    expect_refused(state, nested(ws, RETRACE_XML_DEPTH + 1), "too many elements within each other");
 }
 
 static const char *with_attributes(const workspace_t *ws, int count)
@@ -208,12 +222,12 @@ static const char *with_attributes(const workspace_t *ws, int count)
 static void there_is_a_limit_of_attributes(void **state)
 {
     workspace_t *ws = *state;
-    const char *most = with_attributes(ws, WORKER_XML_ATTRIBUTES);
+    const char *most = with_attributes(ws, RETRACE_XML_ATTRIBUTES);
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, most, 7, NULL), APR_SUCCESS);
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, most, 7, NULL), APR_SUCCESS);
-    expect_refused(state, with_attributes(ws, WORKER_XML_ATTRIBUTES + 1), "too many attributes");
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, most, 7, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, scan, most, 7, NULL), APR_SUCCESS);
+    expect_refused(state, with_attributes(ws, RETRACE_XML_ATTRIBUTES + 1), "too many attributes");
 }
 
 static const char *filled(const workspace_t *ws, size_t length)
@@ -229,13 +243,13 @@ static void a_long_text_is_cut_by_both(void **state)
 {
     workspace_t *ws = *state;
     const char *got = NULL;
-    const char *too_long = filled(ws, WORKER_XML_TEXT_MAX + 1);
+    const char *too_long = filled(ws, RETRACE_XML_TEXT_MAX + 1);
     const char *most = apr_pstrcat(
-        ws->pool, "<a ", apr_pstrmemdup(ws->pool, too_long + 3, WORKER_XML_TEXT_MAX), ">a|", NULL);
+        ws->pool, "<a ", apr_pstrmemdup(ws->pool, too_long + 3, RETRACE_XML_TEXT_MAX), ">a|", NULL);
 
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, too_long, 5000, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, too_long, 5000, NULL), APR_SUCCESS);
     assert_string_equal(got, most);
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, too_long, 5000, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, scan, too_long, 5000, NULL), APR_SUCCESS);
     assert_string_equal(got, most);
 }
 
@@ -245,8 +259,8 @@ static void a_text_beyond_the_buffer_is_for_expat(void **state)
     const char *huge = filled(ws, 2 * 1024 * 1024);
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, huge, 100000, NULL), APR_ENOTIMPL);
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, huge, 100000, NULL), APR_SUCCESS);
+    assert_int_equal(read_text(&got, ws, scan, huge, 100000, NULL), APR_ENOTIMPL);
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, huge, 100000, NULL), APR_SUCCESS);
 }
 
 static void who_is_told_may_end_it(void **state)
@@ -255,9 +269,9 @@ static void who_is_told_may_end_it(void **state)
     const char *text = "<a><b><c/></b><d/></a>";
     const char *got = NULL;
 
-    assert_int_equal(read_text(&got, ws, worker_xml_parse, text, 100, "c"), APR_EACCES);
+    assert_int_equal(read_text(&got, ws, retrace_xml_parse, text, 100, "c"), APR_EACCES);
     assert_string_equal(got, "<a <b <c");
-    assert_int_equal(read_text(&got, ws, worker_xml_scan, text, 100, "c"), APR_EACCES);
+    assert_int_equal(read_text(&got, ws, scan, text, 100, "c"), APR_EACCES);
     assert_string_equal(got, "<a <b <c");
 }
 
@@ -274,13 +288,117 @@ static void a_failure_of_the_input_is_passed_on(void **state)
 {
     workspace_t *ws = *state;
     record_t record = { apr_array_make(ws->pool, 1, sizeof(const char *)), NULL, ws->pool };
-    const worker_xml_input_t input = { fail_to_read, NULL };
-    const worker_xml_events_t events = { take_start, take_end, &record };
+    const retrace_xml_input_t input = { fail_to_read, NULL };
+    const retrace_xml_events_t events = { take_start, take_end, &record };
 
-    assert_int_equal(worker_xml_parse(&input, &events, &ws->err), APR_EACCES);
-    assert_int_equal(worker_xml_scan(&input, &events, &ws->err), APR_EACCES);
-    assert_int_equal(worker_xml_parse(&input, &events, NULL), APR_EACCES);
-    assert_int_equal(worker_xml_scan(&input, &events, NULL), APR_EACCES);
+    assert_int_equal(retrace_xml_parse(&input, &events, &ws->err), APR_EACCES);
+    assert_int_equal(scan(&input, &events, &ws->err), APR_EACCES);
+    assert_int_equal(retrace_xml_parse(&input, &events, NULL), APR_EACCES);
+    assert_int_equal(scan(&input, &events, NULL), APR_EACCES);
+}
+
+/* --- Names, texts and files ----------------------------------------------------------------- */
+
+static void names_may_have_prefixes(void **state)
+{
+    static const char *const attributes[] = { "x:a", "1", "b", "2", NULL };
+
+    (void)state;
+    assert_string_equal(retrace_xml_plain_name("x:r"), "r");
+    assert_string_equal(retrace_xml_plain_name("r"), "r");
+    assert_string_equal(retrace_xml_attribute(attributes, "a"), "1");
+    assert_string_equal(retrace_xml_attribute(attributes, "b"), "2");
+    assert_string_equal(retrace_xml_attribute(attributes, "x"), "");
+}
+
+static void blanks_at_both_ends_are_not_copied(void **state)
+{
+    char to[6];
+
+    (void)state;
+    assert_true(retrace_xml_copy(to, sizeof(to), " \n\tt & u\r\n"));
+    assert_string_equal(to, "t & u");
+    assert_true(retrace_xml_copy(to, sizeof(to), " \n "));
+    assert_string_equal(to, "");
+    assert_false(retrace_xml_copy(to, sizeof(to), "123456"));
+    assert_string_equal(to, "");
+}
+
+static apr_status_t read_file(const char **plines, workspace_t *ws, const char *name,
+                              int64_t max_bytes, int64_t max_ms)
+{
+    const retrace_xml_limits_t limits = { max_bytes, max_ms };
+    record_t record = { apr_array_make(ws->pool, 16, sizeof(const char *)), NULL, ws->pool };
+    const retrace_xml_events_t events = { take_start, take_end, &record };
+    int fd = openat(ws->dir, name, O_RDONLY | O_CLOEXEC);
+    apr_status_t rv = retrace_xml_read_file(fd, &limits, &events, &ws->err);
+
+    assert_int_equal(close(fd), 0);
+    *plines = apr_array_pstrcat(ws->pool, record.lines, ' ');
+    return rv;
+}
+
+static void a_file_may_be_packed(void **state)
+{
+    static const char *const packers[] = { "cat", "gzip -c", "bzip2 -c", "xz -c", "zstd -qc" };
+    workspace_t *ws = *state;
+    const char *got = NULL;
+    size_t i;
+
+    workspace_write(ws, "plain", "<a><b>text</b></a>");
+    for (i = 0; i < sizeof(packers) / sizeof(packers[0]); i++) {
+        workspace_shell(ws, apr_pstrcat(ws->pool, packers[i], " <plain >packed", NULL));
+        assert_int_equal(read_file(&got, ws, "packed", 100, 60000), APR_SUCCESS);
+        assert_string_equal(got, "<a <b text>b| >a|");
+    }
+}
+
+static void nothing_is_told_twice_when_expat_goes_on(void **state)
+{
+    workspace_t *ws = *state;
+    const char *got = NULL;
+
+    workspace_shell(ws, "printf '<a><b>text</b><c/><!-- x --><d>&#65;</d></a>' | gzip >packed");
+    assert_int_equal(read_file(&got, ws, "packed", 100, 60000), APR_SUCCESS);
+    assert_string_equal(got, "<a <b text>b| <c >c| <d A>d| >a|");
+    workspace_write(ws, "plain", "<a><b>text</b><c x='1'></c></a>");
+    assert_int_equal(read_file(&got, ws, "plain", 100, 60000), APR_SUCCESS);
+    assert_string_equal(got, "<a <b text>b| <c x=1 >c| >a|");
+}
+
+static void its_unpacked_size_has_a_limit(void **state)
+{
+    workspace_t *ws = *state;
+    const char *got = NULL;
+
+    workspace_shell(ws, "printf '<a>%1000s</a>' '' | gzip >packed");
+    assert_int_equal(read_file(&got, ws, "packed", 1007, 60000), APR_SUCCESS);
+    assert_int_equal(read_file(&got, ws, "packed", 1006, 60000), APR_EINVAL);
+    assert_non_null(strstr(ws->err.text, "more than 1006 bytes unpacked"));
+}
+
+static void its_time_has_a_limit(void **state)
+{
+    workspace_t *ws = *state;
+    const char *got = NULL;
+
+    workspace_write(ws, "plain", "<a/>");
+    assert_int_equal(read_file(&got, ws, "plain", 100, -1000), APR_EINVAL);
+    assert_non_null(strstr(ws->err.text, "it took more than"));
+}
+
+static void a_damaged_file_is_refused(void **state)
+{
+    workspace_t *ws = *state;
+    const char *got = NULL;
+
+    workspace_write(ws, "empty", "");
+    assert_int_equal(read_file(&got, ws, "empty", 100, 60000), APR_EINVAL);
+    workspace_shell(ws, "printf '<a>%70000s</a>' '' | gzip | head -c 60 >cut");
+    assert_int_equal(read_file(&got, ws, "cut", 100000, 60000), APR_EINVAL);
+    workspace_write(ws, "text", "<a>\n<b></a>");
+    assert_int_equal(read_file(&got, ws, "text", 100, 60000), APR_EINVAL);
+    assert_string_equal(ws->err.text, "line 2: mismatched tag");
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
@@ -292,13 +410,20 @@ int main(void)
         TEST(the_five_entities_are_decoded),
         TEST(what_is_not_well_formed_is_refused),
         TEST(rare_forms_are_for_expat_alone),
-        TEST(a_doctype_is_refused),
+        TEST(a_document_type_is_refused),
         TEST(there_is_a_limit_of_depth),
         TEST(there_is_a_limit_of_attributes),
         TEST(a_long_text_is_cut_by_both),
         TEST(a_text_beyond_the_buffer_is_for_expat),
         TEST(who_is_told_may_end_it),
         TEST(a_failure_of_the_input_is_passed_on),
+        TEST(names_may_have_prefixes),
+        TEST(blanks_at_both_ends_are_not_copied),
+        TEST(a_file_may_be_packed),
+        TEST(nothing_is_told_twice_when_expat_goes_on),
+        TEST(its_unpacked_size_has_a_limit),
+        TEST(its_time_has_a_limit),
+        TEST(a_damaged_file_is_refused),
     };
 
     apr_initialize();

@@ -12,6 +12,7 @@
 
 #include "lib/clock.h"
 #include "lib/fs.h"
+#include "lib/repodata.h"
 #include "worker/resolve/mirror_private.h"
 
 #define LOCKS        16 /* packages are spread over so many locks, each with its own file */
@@ -155,7 +156,7 @@ apr_status_t worker_mirror_get(worker_mirror_t *mirror, const worker_repo_t *rep
     int fd = -1;
     apr_status_t rv;
 
-    if (!worker_location_is_plain(candidate->file)) {
+    if (!retrace_repodata_is_href(candidate->file)) {
         return retrace_fail(err, APR_EINVAL, "its path leads out of the repository");
     }
     rv = lock(&fd, mirror, repo, candidate, err, scratch);

@@ -25,7 +25,7 @@ static apr_status_t read_repomd(worker_repomd_t **prepomd, const worker_repo_t *
     if (fd < 0) {
         return retrace_fail(err, errno, "open " DIRECTORY);
     }
-    rv = retrace_fs_read(&text, &length, fd, FILE_NAME, WORKER_REPOMD_MAX_BYTES, err, p);
+    rv = retrace_fs_read(&text, &length, fd, FILE_NAME, RETRACE_REPODATA_MAX_REPOMD, err, p);
     (void)close(fd);
     if (rv == APR_SUCCESS && worker_repomd_parse(prepomd, text, length, &why, p) != APR_SUCCESS) {
         rv = retrace_fail(err, APR_EINVAL, DIRECTORY "/" FILE_NAME " is damaged: %s", why.text);

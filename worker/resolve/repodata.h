@@ -11,14 +11,25 @@
 #include <stdint.h>
 
 #include "lib/error.h"
-#include "worker/resolve/repomd.h"
+#include "lib/repodata.h"
 #include "worker/resolve/source.h"
-#include "worker/resolve/xml.h"
 
-#define WORKER_REPODATA_MAX_PACKAGES 500000
-#define WORKER_REPODATA_MAX_KEYS     (8 * 1000 * 1000)
-#define WORKER_BUILD_ID_DIGITS       128
-#define WORKER_REPODATA_NAME_MAX     255 /* bytes of a name, a version, a release, … */
+#define WORKER_REPODATA_MAX_KEYS (8 * 1000 * 1000)
+#define WORKER_BUILD_ID_DIGITS   128
+
+/** The files that metadata consist of. */
+typedef struct worker_repomd_t {
+    retrace_repodata_list_t primary;
+    retrace_repodata_list_t filelists;
+} worker_repomd_t;
+
+/**
+ * Read repomd.xml. Nothing of it is signed: what it leads to is checked before it is used.
+ * @param prepomd  in p; written only on success, with both files
+ * @return APR_EINVAL  it is damaged, or names no primary or no filelists that can be used
+ */
+apr_status_t worker_repomd_parse(worker_repomd_t **prepomd, const char *text, size_t length,
+                                 retrace_error_t *err, apr_pool_t *p);
 
 /** A package as primary.xml names it. */
 typedef struct worker_remote_t {
@@ -51,11 +62,6 @@ typedef struct worker_repodata_t {
     apr_pool_t *pool;
 } worker_repodata_t;
 
-/** How to read XML: worker_xml_parse or worker_xml_scan. */
-typedef apr_status_t (*worker_xml_reader_fn)(const worker_xml_input_t *input,
-                                             const worker_xml_events_t *events,
-                                             retrace_error_t *err);
-
 /**
  * @param known  checksum → location of packages that are known already: they are not collected again.
  *               Must live as long as p
@@ -64,13 +70,11 @@ worker_repodata_t *worker_repodata_make(const apr_hash_t *known, apr_pool_t *p);
 
 /**
  * Collect from primary.xml; then from filelists.xml.
- * @return APR_EINVAL    damaged, or more than a limit allows
- *         APR_ENOTIMPL  see worker_xml_scan: nothing of `data` may be used
+ * @param fd  packed or not, from its beginning
+ * @return APR_EINVAL  damaged, or more than a limit allows
  */
-apr_status_t worker_repodata_primary(worker_repodata_t *data, const worker_xml_input_t *input,
-                                     worker_xml_reader_fn reader, retrace_error_t *err);
-apr_status_t worker_repodata_filelists(worker_repodata_t *data, const worker_xml_input_t *input,
-                                       worker_xml_reader_fn reader, retrace_error_t *err);
+apr_status_t worker_repodata_primary(worker_repodata_t *data, int fd, retrace_error_t *err);
+apr_status_t worker_repodata_filelists(worker_repodata_t *data, int fd, retrace_error_t *err);
 
 /** In the order of their keys, for the index; none is there twice. */
 void worker_repodata_sort(worker_repodata_t *data);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* See xml.h: the reader that takes all of XML. */
-#include "worker/resolve/xml.h"
+#include "lib/xml.h"
 
 #include <expat.h>
 #include <string.h>
@@ -9,23 +9,13 @@
 
 typedef struct reader_t {
     XML_Parser parser;
-    const worker_xml_events_t *events;
-    char *text; /* WORKER_XML_TEXT_MAX + 1 bytes */
+    const retrace_xml_events_t *events;
+    char *text; /* RETRACE_XML_TEXT_MAX + 1 bytes */
     size_t length;
     int depth;
     apr_status_t status; /* why the parser was stopped */
     retrace_error_t *err;
 } reader_t;
-
-const char *worker_xml_attribute(const char *const *attributes, const char *name)
-{
-    for (; attributes[0] != NULL; attributes += 2) {
-        if (strcmp(attributes[0], name) == 0) {
-            return attributes[1];
-        }
-    }
-    return "";
-}
 
 static void stop(reader_t *reader, apr_status_t status)
 {
@@ -48,11 +38,11 @@ static void XMLCALL take_start(void *baton, const XML_Char *name, const XML_Char
     apr_status_t rv;
 
     reader->length = 0;
-    if (++reader->depth > WORKER_XML_DEPTH) {
+    if (++reader->depth > RETRACE_XML_DEPTH) {
         refuse(reader, "too many elements within each other");
         return;
     }
-    if (XML_GetSpecifiedAttributeCount(reader->parser) > 2 * WORKER_XML_ATTRIBUTES) {
+    if (XML_GetSpecifiedAttributeCount(reader->parser) > 2 * RETRACE_XML_ATTRIBUTES) {
         refuse(reader, "too many attributes");
         return;
     }
@@ -83,7 +73,7 @@ static void XMLCALL take_end(void *baton, const XML_Char *name)
 static void XMLCALL take_text(void *baton, const XML_Char *text, int length)
 {
     reader_t *reader = baton;
-    size_t room = WORKER_XML_TEXT_MAX - reader->length;
+    size_t room = RETRACE_XML_TEXT_MAX - reader->length;
     size_t taken = (size_t)length < room ? (size_t)length : room;
 
     memcpy(reader->text + reader->length, text, taken);
@@ -97,7 +87,7 @@ static void XMLCALL take_doctype(void *baton, const XML_Char *name, const XML_Ch
     (void)system_id;
     (void)public_id;
     (void)has_internal;
-    refuse(baton, "it has a DOCTYPE");
+    refuse(baton, "it has a document type");
 }
 
 static apr_status_t judge(reader_t *reader)
@@ -110,7 +100,7 @@ static apr_status_t judge(reader_t *reader)
                         XML_ErrorString(XML_GetErrorCode(reader->parser)));
 }
 
-static apr_status_t read_all(reader_t *reader, const worker_xml_input_t *input)
+static apr_status_t read_all(reader_t *reader, const retrace_xml_input_t *input)
 {
     ssize_t length;
 
@@ -132,10 +122,10 @@ static apr_status_t read_all(reader_t *reader, const worker_xml_input_t *input)
     return APR_SUCCESS;
 }
 
-apr_status_t worker_xml_parse(const worker_xml_input_t *input, const worker_xml_events_t *events,
-                              retrace_error_t *err)
+apr_status_t retrace_xml_parse(const retrace_xml_input_t *input, const retrace_xml_events_t *events,
+                               retrace_error_t *err)
 {
-    char text[WORKER_XML_TEXT_MAX + 1];
+    char text[RETRACE_XML_TEXT_MAX + 1];
     retrace_error_t own;
     reader_t reader = { .parser = XML_ParserCreate(NULL),
                         .events = events,

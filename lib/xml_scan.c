@@ -2,7 +2,7 @@
 /* See xml.h: the fast reader. Tags are looked for with memchr(3), and names, values and texts are ended
  * with a NUL where they are. What it does not know (comments, CDATA, other entities than the five, an
  * encoding that is not UTF-8) it hands back, and so it does with what is wrong: expat has the words. */
-#include "worker/resolve/xml.h"
+#include "lib/xml.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -12,16 +12,17 @@
 #define NAME_MAX_BYTES 64            /* of an element */
 
 typedef struct scanner_t {
-    const worker_xml_input_t *input;
-    const worker_xml_events_t *events;
+    const retrace_xml_input_t *input;
+    const retrace_xml_events_t *events;
     char *buffer; /* BUFFER + 1 bytes */
     char *at;     /* what is not read yet */
     char *end;
     bool is_over; /* the input is */
     bool is_first_tag;
     bool had_root;
+    int64_t told; /* calls of the events */
     int depth;
-    char open[WORKER_XML_DEPTH][NAME_MAX_BYTES];
+    char open[RETRACE_XML_DEPTH][NAME_MAX_BYTES];
     retrace_error_t *err;
 } scanner_t;
 
@@ -209,7 +210,7 @@ static bool take_attributes(const char **attributes, char *text)
     int count = 0;
 
     while (text[blank_length(text)] != '\0') {
-        if (count >= WORKER_XML_ATTRIBUTES || !take_attribute(&text, attributes + 2 * count)
+        if (count >= RETRACE_XML_ATTRIBUTES || !take_attribute(&text, attributes + 2 * count)
             || is_known(attributes, count, attributes[2 * count])) {
             return false;
         }
@@ -222,6 +223,7 @@ static bool take_attributes(const char **attributes, char *text)
 static apr_status_t end_element(scanner_t *scanner, const char *text)
 {
     scanner->depth--;
+    scanner->told++;
     return scanner->events->end(scanner->events->baton, scanner->open[scanner->depth], text,
                                 scanner->err);
 }
@@ -229,7 +231,7 @@ static apr_status_t end_element(scanner_t *scanner, const char *text)
 /* @param tag  between the brackets, ended by NUL */
 static apr_status_t take_start_tag(scanner_t *scanner, char *tag, size_t length)
 {
-    const char *attributes[2 * WORKER_XML_ATTRIBUTES + 1];
+    const char *attributes[2 * RETRACE_XML_ATTRIBUTES + 1];
     bool is_empty = length > 0 && tag[length - 1] == '/';
     size_t name = name_length(tag);
     char *rest = tag + name;
@@ -238,13 +240,14 @@ static apr_status_t take_start_tag(scanner_t *scanner, char *tag, size_t length)
     if (is_empty) {
         tag[length - 1] = '\0';
     }
-    if (name == 0 || name >= NAME_MAX_BYTES || scanner->depth >= WORKER_XML_DEPTH
+    if (name == 0 || name >= NAME_MAX_BYTES || scanner->depth >= RETRACE_XML_DEPTH
         || (scanner->depth == 0 && scanner->had_root) || !take_attributes(attributes, rest)) {
         return hand_back(scanner);
     }
     *rest = '\0';
     scanner->had_root = true;
     memcpy(scanner->open[scanner->depth++], tag, name + 1);
+    scanner->told++;
     rv = scanner->events->start(scanner->events->baton, tag, attributes, scanner->err);
     return rv == APR_SUCCESS && is_empty ? end_element(scanner, "") : rv;
 }
@@ -272,8 +275,8 @@ static apr_status_t take_end_tag(scanner_t *scanner, const char *tag, char *text
     if (!is_own_end(scanner, tag) || !decode(text, text_length)) {
         return hand_back(scanner);
     }
-    if (text_length > WORKER_XML_TEXT_MAX) {
-        text[WORKER_XML_TEXT_MAX] = '\0';
+    if (text_length > RETRACE_XML_TEXT_MAX) {
+        text[RETRACE_XML_TEXT_MAX] = '\0';
     }
     return end_element(scanner, text);
 }
@@ -338,8 +341,8 @@ static apr_status_t take_next(scanner_t *scanner, bool *pis_over)
     return take_tag(scanner, scanner->at + offset, close);
 }
 
-apr_status_t worker_xml_scan(const worker_xml_input_t *input, const worker_xml_events_t *events,
-                             retrace_error_t *err)
+apr_status_t retrace_xml_scan(int64_t *ptold, const retrace_xml_input_t *input,
+                              const retrace_xml_events_t *events, retrace_error_t *err)
 {
     retrace_error_t own;
     scanner_t scanner = { .input = input,
@@ -350,6 +353,7 @@ apr_status_t worker_xml_scan(const worker_xml_input_t *input, const worker_xml_e
     bool is_over = false;
     apr_status_t rv = APR_SUCCESS;
 
+    *ptold = 0;
     if (scanner.buffer == NULL) {
         return retrace_fail(err, APR_ENOMEM, "read XML");
     }
@@ -359,5 +363,6 @@ apr_status_t worker_xml_scan(const worker_xml_input_t *input, const worker_xml_e
         rv = take_next(&scanner, &is_over);
     }
     free(scanner.buffer);
+    *ptold = scanner.told;
     return rv;
 }
