@@ -152,9 +152,8 @@ static apr_status_t start_of_rest(void *baton, const char *name, const char *con
 {
     rest_t *rest = baton;
 
-    return rest->told-- > 0
-        ? APR_SUCCESS
-        : rest->events->start(rest->events->baton, name, attributes, err);
+    return rest->told-- > 0 ? APR_SUCCESS
+                            : rest->events->start(rest->events->baton, name, attributes, err);
 }
 
 static apr_status_t end_of_rest(void *baton, const char *name, const char *text,
@@ -162,8 +161,7 @@ static apr_status_t end_of_rest(void *baton, const char *name, const char *text,
 {
     rest_t *rest = baton;
 
-    return rest->told-- > 0 ? APR_SUCCESS
-                            : rest->events->end(rest->events->baton, name, text, err);
+    return rest->told-- > 0 ? APR_SUCCESS : rest->events->end(rest->events->baton, name, text, err);
 }
 
 static apr_status_t scan(int64_t *ptold, unpacked_t *unpacked, int fd,
@@ -197,8 +195,7 @@ static apr_status_t parse_rest(int64_t told, unpacked_t *unpacked, int fd,
 apr_status_t retrace_xml_read_file(int fd, const retrace_xml_limits_t *limits,
                                    const retrace_xml_events_t *events, retrace_error_t *err)
 {
-    unpacked_t unpacked = { .limits = limits,
-                            .deadline_ms = retrace_clock_ms() + limits->max_ms };
+    unpacked_t unpacked = { .limits = limits, .deadline_ms = retrace_clock_ms() + limits->max_ms };
     int64_t told = 0;
     apr_status_t rv = scan(&told, &unpacked, fd, events, err);
 
