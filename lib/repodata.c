@@ -347,7 +347,9 @@ static apr_status_t end_in_filelists(void *baton, const char *name, const char *
 {
     const files_t *files = baton;
 
-    return text[0] == '/' && strcmp(retrace_xml_plain_name(name), "file") == 0
+    /* Hundreds of files come for each package: most names have no prefix. */
+    return text[0] == '/'
+            && (strcmp(name, "file") == 0 || strcmp(retrace_xml_plain_name(name), "file") == 0)
         ? files->to->file(files->to->baton, files->digits, text, err)
         : APR_SUCCESS;
 }

@@ -10,9 +10,8 @@
 
 #include "lib/clock.h"
 
-#define BLOCK  (256 * 1024) /* bytes of one read */
-#define BLANKS " \t\r\n"
-#define MS     1000
+#define BLOCK (256 * 1024) /* bytes of one read */
+#define MS    1000
 
 const char *retrace_xml_plain_name(const char *name)
 {
@@ -32,13 +31,21 @@ const char *retrace_xml_attribute(const char *const *attributes, const char *nam
     return "";
 }
 
+/* Without strspn(3), which makes a table at each call: this is called for each name. */
+static bool is_blank(char character)
+{
+    return character == ' ' || character == '\n' || character == '\t' || character == '\r';
+}
+
 bool retrace_xml_copy(char *to, size_t size, const char *text)
 {
     size_t length;
 
-    text += strspn(text, BLANKS);
+    while (is_blank(*text)) {
+        text++;
+    }
     length = strlen(text);
-    while (length > 0 && strchr(BLANKS, text[length - 1]) != NULL) {
+    while (length > 0 && is_blank(text[length - 1])) {
         length--;
     }
     if (length >= size) {
