@@ -190,6 +190,61 @@ static void packages_have_a_limit(void **state)
     assert_int_equal(close(fd), 0);
 }
 
+static void note_provided(void *baton, const char *name, const char *version)
+{
+    strcat(strcat(strcat(strcat(((seen_t *)baton)->text, name), "="), version), ",");
+}
+
+static apr_status_t refuse_package(void *baton, const retrace_repodata_package_t *package,
+                                   retrace_error_t *err)
+{
+    seen_t *seen = baton;
+
+    seen->count++;
+    return retrace_fail(err, APR_EACCES, "%s", package->source);
+}
+
+static void what_is_provided_comes_first_and_who_is_told_may_end_it(void **state)
+{
+    workspace_t *ws = *state;
+    seen_t seen = { .text = "" };
+    const retrace_repodata_packages_t to = { note_provided, refuse_package, &seen };
+    int fd;
+
+    workspace_write(ws, "primary.xml",
+                    "<m><package><provides><entry name='not' ver='0'/></provides><format>"
+                    "<rpm:sourcerpm>a.src.rpm</rpm:sourcerpm><rpm:provides>"
+                    "<rpm:entry name='x' ver='1'/><rpm:entry name='y'/></rpm:provides>"
+                    "<rpm:requires><rpm:entry name='z'/></rpm:requires></format></package>"
+                    "<package/></m>");
+    fd = openat(ws->dir, "primary.xml", O_RDONLY | O_CLOEXEC);
+    assert_int_equal(retrace_repodata_packages(fd, &to, &ws->err), APR_EACCES);
+    assert_string_equal(seen.text, "x=1,y=,");
+    assert_non_null(strstr(ws->err.text, "a.src.rpm"));
+    assert_int_equal(seen.count, 1);
+    assert_int_equal(close(fd), 0);
+}
+
+static apr_status_t read_version(workspace_t *ws, seen_t *seen, size_t length)
+{
+    char *word = apr_pcalloc(ws->pool, length + 1);
+
+    memset(word, '1', length);
+    return packages(ws, seen,
+                    apr_psprintf(ws->pool, "<m><package><version ver='%s'/></package></m>", word));
+}
+
+static void a_word_has_a_greatest_length(void **state)
+{
+    workspace_t *ws = *state;
+    seen_t seen = { .text = "" };
+
+    assert_int_equal(read_version(ws, &seen, RETRACE_REPODATA_WORD_LENGTH), APR_SUCCESS);
+    assert_int_equal(read_version(ws, &seen, RETRACE_REPODATA_WORD_LENGTH + 1), APR_EINVAL);
+    assert_string_equal(ws->err.text, "a name of more than 255 bytes");
+    assert_int_equal(seen.count, 1);
+}
+
 static apr_status_t note_path(void *baton, const char *digits, const char *path,
                               retrace_error_t *err)
 {
@@ -229,6 +284,8 @@ int main(void)
         TEST(what_cannot_be_used_of_a_package_is_left_out),
         TEST(a_list_that_breaks_off_is_refused),
         TEST(packages_have_a_limit),
+        TEST(what_is_provided_comes_first_and_who_is_told_may_end_it),
+        TEST(a_word_has_a_greatest_length),
         TEST(files_are_told_with_their_package),
     };
 
