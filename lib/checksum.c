@@ -2,7 +2,6 @@
 /* See checksum.h. */
 #include "lib/checksum.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -28,22 +27,42 @@ static const type_t types[] = {
 
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
+static bool is_digit(char character)
+{
+    return (character >= '0' && character <= '9') || (character >= 'a' && character <= 'f');
+}
+
+/* Without strspn(3), which makes a table at each call: this is called for each package. */
+static bool take_digits(char *to, const char *digits, size_t length)
+{
+    size_t i;
+
+    for (i = 0; i < length; i++) {
+        to[i] = digits[i];
+        if (to[i] >= 'A' && to[i] <= 'F') {
+            to[i] = (char)(to[i] - 'A' + 'a');
+        }
+        if (!is_digit(to[i])) {
+            return false;
+        }
+    }
+    to[length] = '\0';
+    return true;
+}
+
 bool retrace_checksum_parse(retrace_checksum_t *checksum, const char *type, const char *digits)
 {
     size_t length = strlen(digits);
     size_t i;
-    size_t at;
 
+    checksum->type = NULL;
     for (i = 0; i < TYPES && strcasecmp(types[i].spelling, type) != 0; i++) {
     }
     if (i == TYPES || length != (size_t)types[i].bits / 4
-        || strspn(digits, "0123456789abcdefABCDEF") != length) {
+        || !take_digits(checksum->digits, digits, length)) {
         return false;
     }
     checksum->type = types[i].name;
-    for (at = 0; at <= length; at++) {
-        checksum->digits[at] = (char)tolower((unsigned char)digits[at]);
-    }
     return true;
 }
 

@@ -17,7 +17,7 @@ typedef struct retrace_checksum_t {
 /**
  * Take over a checksum.
  * @param type  as repodata and metalinks spell it: "sha", "sha256", "sha-512", …
- * @return false for an unknown type, or when these are not as many digits as it has
+ * @return false for an unknown type, or when these are not as many digits as it has: then it is none
  */
 bool retrace_checksum_parse(retrace_checksum_t *checksum, const char *type, const char *digits);
 

@@ -3,7 +3,6 @@
 #include "lib/repodata.h"
 
 #include <apr_strings.h>
-#include <ctype.h>
 #include <string.h>
 
 #include "lib/xml.h"
@@ -334,7 +333,8 @@ static apr_status_t start_in_filelists(void *baton, const char *name, const char
     (void)retrace_xml_copy(files->digits, sizeof(files->digits),
                            retrace_xml_attribute(attributes, "pkgid"));
     for (at = files->digits; *at != '\0'; at++) {
-        *at = (char)tolower((unsigned char)*at); /* as those of retrace_checksum_t */
+        *at = *at >= 'A' && *at <= 'F' ? (char)(*at - 'A' + 'a')
+                                       : *at; /* as those of retrace_checksum_t */
     }
     if (files->to->package != NULL) {
         files->to->package(files->to->baton, files->digits);
