@@ -119,7 +119,7 @@ class TestFetched:
         before = debuginfod.requests()
         log, backtrace, facts = retrace(bare, upload)
         assert debuginfod.requests() == before + 2
-        asked = f"asked: cache, host, repo, {debuginfod.url}/"
+        asked = f"asked: cache, host, {debuginfod.url}/"
         wanted = crash.build_id(program)
         assert [re.search(r"Not found: (\w+) with build-id (\w+) .*; (asked: .*)\)$", line).groups()
                 for line in missing(log)] == [(kind, wanted, asked)
@@ -160,7 +160,7 @@ class TestDown:
         assert len(re.findall(rf"\[W\] No answer: {url}/buildid/", log)) == 2
         assert log.count("; this server is not asked again") == 1
         first, *_, last = missing(log)
-        assert first.endswith(f"; asked: cache, host, repo, {url})")
-        assert last.endswith("(no debuginfod server answers; asked: cache, host, repo)")
-        assert "executable MISSING, debug info MISSING; asked: cache, host, repo" in backtrace
+        assert first.endswith(f"; asked: cache, host, {url})")
+        assert last.endswith("(no debuginfod server answers; asked: cache, host)")
+        assert "executable MISSING, debug info MISSING; asked: cache, host\n" in backtrace
         assert re.search(r"^#0 ", backtrace, re.M)

@@ -9,9 +9,9 @@ import pytest
 
 import distribution
 from distribution import SOURCES, Crash, Depot, backtraces, frames
-from packages import missing, unpacked, unused
+from packages import RELEASE, missing, unpacked, unused
 
-ASKED = "asked: cache, host, repo"
+ASKED = f"asked: cache, host, repo {RELEASE}"
 THREADS = 4
 # The dwz file is in a pass of its own: only the other one's debug information names it.
 TAKEN = sorted([("1", "will-crash"), ("1", "will-crash-debuginfo"), ("1", "will-crash-debuginfo"),

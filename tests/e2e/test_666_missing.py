@@ -13,9 +13,9 @@ import pytest
 
 from client import poll
 from distribution import Crash, Depot, backtraces, frames, known, rpmbuild
-from packages import missing, unused
+from packages import RELEASE, missing, unused
 
-ASKED = "asked: cache, host, repo"
+ASKED = f"asked: cache, host, repo {RELEASE}"
 PROGRAM = "/usr/bin/will_crash"
 PLUGIN = "/usr/lib64/will-crash/plugin-boom.so"
 LIBRARY = "/usr/lib64/libwork.so.1.0.0"

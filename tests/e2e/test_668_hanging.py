@@ -12,7 +12,7 @@ import time
 import pytest
 
 from distribution import Crash, Depot
-from packages import missing
+from packages import RELEASE, missing
 
 TIMEOUT_S = 2  # for each file
 SILENT = 2     # times until a server is not asked again
@@ -126,7 +126,7 @@ def test_668_001_ends_in_time(results, client_system, how):
     for kind in ("executable", "debuginfo"):
         assert re.search(rf"\[W\] No answer: {url}/buildid/{build_id}/{kind} \(", log)
         assert re.search(rf"Not found: {kind} with build-id {build_id} of {PLUGIN} \(.*; asked: "
-                         rf"cache, host, repo, {url}\)$", log, re.M)
+                         rf"cache, host, repo {RELEASE}, {url}\)$", log, re.M)
     assert log.count("; this server is not asked again") == 1
     assert f"MISSING: {PLUGIN}: the frames below are guesses." in report
 

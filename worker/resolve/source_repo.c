@@ -15,6 +15,7 @@
 #define NAME          "repo"
 #define REFUSALS_TOLD 10 /* lines about one release */
 #define UNKNOWN_TOLD  10 /* names of packages */
+#define ASKED_TOLD    4  /* names of repositories */
 
 typedef struct opened_t {
     worker_repo_t *repo;
@@ -30,6 +31,7 @@ typedef struct opened_t {
 typedef struct worker_repositories_t {
     apr_array_header_t *opened;      /* of opened_t * */
     apr_array_header_t *preferences; /* of worker_preference_t */
+    const char *names; /* whom a question goes to: "repo fedora-36-x86_64"; "" nobody */
 } worker_repositories_t;
 
 /* One question: what all functions about it pass on. */
@@ -162,6 +164,19 @@ static void tell_unknown(const worker_search_t *search, const worker_repositorie
     }
 }
 
+static const char *names_of(const apr_array_header_t *opened, apr_pool_t *p)
+{
+    const char *names = opened->nelts > 0 ? NAME : "";
+    int i;
+
+    for (i = 0; i < opened->nelts && i < ASKED_TOLD; i++) {
+        names = apr_pstrcat(p, names, " ", APR_ARRAY_IDX(opened, i, opened_t *)->repo->name, NULL);
+    }
+    return opened->nelts > ASKED_TOLD
+        ? apr_psprintf(p, "%s and %d more", names, opened->nelts - ASKED_TOLD)
+        : names;
+}
+
 static const worker_repositories_t *open_all(const retrace_config_t *config,
                                              worker_search_t *search, apr_pool_t *p)
 {
@@ -183,6 +198,7 @@ static const worker_repositories_t *open_all(const retrace_config_t *config,
     if (repositories->opened->nelts > 0) {
         tell_unknown(search, repositories, p);
     }
+    repositories->names = names_of(repositories->opened, p);
     search->repositories = repositories;
     return repositories;
 }
@@ -371,6 +387,7 @@ static apr_status_t find(worker_found_t **pfound, const retrace_config_t *config
     }
     quest.repositories = open_all(config, want->search, p);
     opened = quest.repositories->opened;
+    want->search->servers = quest.repositories->names;
     if (opened->nelts > 0) {
         (void)retrace_fail(err, APR_NOTFOUND, "no package has it");
     }
