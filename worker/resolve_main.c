@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* retrace-resolve [--config=FILE] [--parent=PID] [--packages]: look in repositories of packages and on debuginfod
+/* retrace-resolve [--config=FILE] [--parent=PID]: look in repositories of packages and on debuginfod
  * servers for files of one crash, which a worker asks for on standard input; see
  * worker/resolve/elsewhere.h. */
 #include <apr_general.h>
@@ -16,7 +16,6 @@
 #include "lib/config.h"
 #include "worker/parent.h"
 #include "worker/resolve/elsewhere.h"
-#include "worker/resolve/packages.h"
 
 #define EXIT_USAGE  100
 #define EXIT_SYSTEM 111
@@ -58,24 +57,19 @@ static FILE *take_output(void)
     return fd >= 0 && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0 ? fdopen(fd, "w") : NULL;
 }
 
-static apr_status_t serve(FILE *answers, const char *config_path, bool packages,
-                          retrace_error_t *err, apr_pool_t *pool)
+static apr_status_t serve(FILE *answers, const char *config_path, retrace_error_t *err,
+                          apr_pool_t *pool)
 {
     const retrace_config_t *config = NULL;
     apr_status_t rv = retrace_config_read(&config, config_path, err, pool);
 
-    if (rv != APR_SUCCESS) {
-        return rv;
-    }
-    return packages ? worker_packages_serve(stdin, answers, config, err, pool)
-                    : worker_elsewhere_serve(stdin, answers, config, err, pool);
+    return rv == APR_SUCCESS ? worker_elsewhere_serve(stdin, answers, config, err, pool) : rv;
 }
 
 int main(int argc, char *argv[])
 {
     static const struct option known[] = { { "config", required_argument, NULL, 'c' },
                                            { "parent", required_argument, NULL, 'p' },
-                                           { "packages", no_argument, NULL, 'n' },
                                            { NULL, 0, NULL, 0 } };
     const char *config_path = RETRACE_CONFIG_PATH;
     FILE *answers;
@@ -83,7 +77,6 @@ int main(int argc, char *argv[])
     retrace_error_t err;
     apr_status_t rv;
     long parent = 0;
-    bool packages = false;
     int option;
 
     while ((option = getopt_long(argc, argv, "c:", known, NULL)) != -1) {
@@ -94,11 +87,8 @@ int main(int argc, char *argv[])
         case 'p':
             parent = strtol(optarg, NULL, 10);
             break;
-        case 'n':
-            packages = true;
-            break;
         default:
-            fprintf(stderr, "usage: retrace-resolve [--config=FILE] [--parent=PID] [--packages]\n");
+            fprintf(stderr, "usage: retrace-resolve [--config=FILE] [--parent=PID]\n");
             return EXIT_USAGE;
         }
     }
@@ -107,7 +97,7 @@ int main(int argc, char *argv[])
         return EXIT_SYSTEM;
     }
     (void)umask(027);
-    rv = serve(answers, config_path, packages, &err, pool);
+    rv = serve(answers, config_path, &err, pool);
     if (rv != APR_SUCCESS) {
         fprintf(stderr, "retrace-resolve: %s\n", err.text);
     }

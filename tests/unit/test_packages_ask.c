@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "tests/unit/workspace.h"
+#include "worker/resolve/elsewhere.h"
 #include "worker/resolve/packages.h"
 
 #define LIFETIME_S 60
@@ -107,7 +108,7 @@ static void a_choice_is_taken(void **state)
     const worker_wish_t *wishes = (const worker_wish_t *)selection->wishes->elts;
 
     assert_string_equal(workspace_read(stage->ws, "question"),
-                        "release\tfedora-36\narch\tx86_64\nmodule\t" SAMPLE_ID "\n");
+                        "release\tfedora-36\narch\tx86_64\nmodule\t" SAMPLE_ID "\nchoose\n");
     assert_string_equal(stage->log, "I fine\n");
     assert_string_equal(selection->repository, "fedora-36-x86_64");
     assert_string_equal(selection->keys, "/keys/fedora-36");
@@ -126,7 +127,7 @@ static void a_reason_is_passed_on(void **state)
 {
     stage_t *stage = *state;
 
-    ask(stage, printing(stage, "missing\tnothing there\n"), APR_NOTFOUND);
+    ask(stage, printing(stage, "missing\t\tnothing there\n"), APR_NOTFOUND);
     assert_string_equal(stage->ws->err.text, "nothing there");
 }
 
@@ -191,7 +192,7 @@ static const char *serve(stage_t *stage, const char *questions, apr_status_t exp
     out = fopen(workspace_path(ws, "answers"), "w");
     assert_non_null(in);
     assert_non_null(out);
-    assert_int_equal(worker_packages_serve(in, out, &stage->config, &ws->err, ws->pool), expected);
+    assert_int_equal(worker_elsewhere_serve(in, out, &stage->config, &ws->err, ws->pool), expected);
     (void)fclose(in);
     (void)fclose(out);
     return workspace_read(ws, "answers");
@@ -200,12 +201,12 @@ static const char *serve(stage_t *stage, const char *questions, apr_status_t exp
 static void without_a_repository_there_is_a_reason(void **state)
 {
     stage_t *stage = *state;
-    const char *answers =
-        serve(stage, "release\tfedora-36\narch\tx86_64\nmodule\t" SAMPLE_ID "\n", APR_SUCCESS);
+    const char *answers = serve(
+        stage, "release\tfedora-36\narch\tx86_64\nmodule\t" SAMPLE_ID "\nchoose\n", APR_SUCCESS);
 
     assert_string_equal(answers,
                         apr_psprintf(stage->ws->pool,
-                                     "missing\tno repository below %s has packages of the "
+                                     "missing\t\tno repository below %s has packages of the "
                                      "crash\n",
                                      stage->config.repo_dir));
 }

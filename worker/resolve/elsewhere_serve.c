@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "worker/resolve/cache_hold.h"
+#include "worker/resolve/packages.h"
 #include "worker/resolve/preference.h"
 #include "worker/resolve/source.h"
 #include "worker/text.h"
@@ -96,6 +97,44 @@ static apr_status_t look(worker_found_t **pfound, const char **pasked, server_t 
     return rv;
 }
 
+/* The paths and build-ids of a choice have neither tabs nor newlines. */
+static void answer_choice(server_t *server, const worker_selection_t *selection)
+{
+    int i;
+
+    answer(server, WORKER_ELSEWHERE_REPOSITORY, selection->repository,
+           selection->keys != NULL ? selection->keys : "");
+    for (i = 0; i < selection->packages->nelts; i++) {
+        answer(server, WORKER_ELSEWHERE_PACKAGE,
+               APR_ARRAY_IDX(selection->packages, i, worker_needed_t).nevra, "");
+    }
+    for (i = 0; i < selection->wishes->nelts; i++) {
+        const worker_wish_t *wish = &APR_ARRAY_IDX(selection->wishes, i, worker_wish_t);
+
+        if (wish->package != NULL) {
+            fprintf(server->answers, WORKER_ELSEWHERE_FILE "\t%s\t%s\t%s\n",
+                    worker_file_kind_name(wish->kind), wish->module->build_id, wish->path);
+        }
+    }
+    answer(server, WORKER_ELSEWHERE_END, "", "");
+}
+
+static apr_status_t choose(server_t *server, retrace_error_t *err)
+{
+    worker_selection_t *selection = NULL;
+    retrace_error_t why = { 0 };
+
+    if (worker_packages_choose(&selection, &server->core, server->config, &server->errand, &why,
+                               server->pool)
+        == APR_SUCCESS) {
+        answer_choice(server, selection);
+    }
+    else {
+        answer(server, WORKER_ELSEWHERE_MISSING, "", why.text);
+    }
+    return fflush(server->answers) == 0 ? APR_SUCCESS : retrace_fail(err, errno, "answer");
+}
+
 static bool parse_kind(worker_file_kind_t *pkind, const char *word)
 {
     int kind;
@@ -172,6 +211,9 @@ static apr_status_t take_line(server_t *server, char *line, retrace_error_t *err
     }
     if (strcmp(fields[0], WORKER_ELSEWHERE_FIND) == 0) {
         return find(server, fields, err);
+    }
+    if (strcmp(fields[0], WORKER_ELSEWHERE_CHOOSE) == 0) {
+        return choose(server, err);
     }
     if (strcmp(fields[0], WORKER_ELSEWHERE_MODULE) == 0) {
         return add_module(server, fields[1], err);

@@ -105,8 +105,4 @@ apr_status_t worker_packages_ask(worker_selection_t **pselection, const worker_c
                                  const retrace_config_t *config, const worker_errand_t *errand,
                                  retrace_error_t *err, apr_pool_t *p);
 
-/** The side of it that chooses. @return APR_EINVAL  a line that is no question */
-apr_status_t worker_packages_serve(FILE *questions, FILE *answers, const retrace_config_t *config,
-                                   retrace_error_t *err, apr_pool_t *p);
-
 #endif

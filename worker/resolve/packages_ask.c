@@ -4,15 +4,12 @@
 #include <apr_hash.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "worker/path.h"
 #include "worker/resolve/elsewhere.h"
 #include "worker/resolve/packages.h"
 
-#define TIME_SHARE  2 /* of MaxTaskRuntime, for the answer: it may make an index */
 #define MAX_ANSWERS (4 * WORKER_CORE_MAX_MODULES)
 
 typedef struct asking_t {
@@ -23,56 +20,6 @@ typedef struct asking_t {
     bool is_complete;
     apr_pool_t *pool;
 } asking_t;
-
-/* --- The program ------------------------------------------------------------------------------- */
-
-static apr_status_t start(apr_proc_t *process, const retrace_config_t *config, apr_pool_t *p)
-{
-    static const char *const environment[] = { "LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", NULL };
-    const char *program = apr_pstrcat(p, config->program_dir, "/" WORKER_ELSEWHERE_PROGRAM, NULL);
-    const char *const argv[] = { program, apr_pstrcat(p, "--config=", config->path, NULL),
-                                 apr_psprintf(p, "--parent=%ld", (long)getpid()), "--packages",
-                                 NULL };
-    apr_procattr_t *attr = NULL;
-    apr_file_t *nothing = NULL;
-    apr_status_t rv =
-        apr_file_open(&nothing, "/dev/null", APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_create(&attr, p);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_io_set(attr, APR_FULL_BLOCK, APR_FULL_BLOCK, APR_NO_PIPE);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_child_err_set(attr, nothing, NULL);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_cmdtype_set(attr, APR_PROGRAM);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_error_check_set(attr, 1);
-    }
-    return rv == APR_SUCCESS ? apr_proc_create(process, program, argv, environment, attr, p) : rv;
-}
-
-/* It reads all before it answers. */
-static void introduce(const apr_proc_t *process, const worker_core_t *core, const char *release)
-{
-    int i;
-
-    (void)apr_file_printf(process->in,
-                          WORKER_ELSEWHERE_RELEASE "\t%s\n" WORKER_ELSEWHERE_ARCH "\t%s\n",
-                          release != NULL ? release : "-", core->arch);
-    for (i = 0; i < core->modules->nelts; i++) {
-        const worker_module_t *module = &APR_ARRAY_IDX(core->modules, i, worker_module_t);
-
-        if (module->is_elf && module->build_id != NULL) {
-            (void)apr_file_printf(process->in, WORKER_ELSEWHERE_MODULE "\t%s\n", module->build_id);
-        }
-    }
-    (void)apr_file_close(process->in);
-}
 
 /* --- Answers ----------------------------------------------------------------------------------- */
 
@@ -119,7 +66,7 @@ static bool take_end(asking_t *asking, const char *const *fields)
 
 static bool take_missing(asking_t *asking, const char *const *fields)
 {
-    asking->missing = apr_pstrdup(asking->pool, fields[1]);
+    asking->missing = apr_pstrdup(asking->pool, fields[2]);
     return true;
 }
 
@@ -132,10 +79,10 @@ typedef struct word_t {
 static bool take_line(asking_t *asking, char *line)
 {
     static const word_t words[] = { { WORKER_ELSEWHERE_TELL, take_tell },
-                                    { "repository", take_repository },
-                                    { "package", take_package },
-                                    { "file", take_file },
-                                    { "end", take_end },
+                                    { WORKER_ELSEWHERE_REPOSITORY, take_repository },
+                                    { WORKER_ELSEWHERE_PACKAGE, take_package },
+                                    { WORKER_ELSEWHERE_FILE, take_file },
+                                    { WORKER_ELSEWHERE_END, take_end },
                                     { WORKER_ELSEWHERE_MISSING, take_missing } };
     const char *fields[WORKER_ELSEWHERE_FIELDS];
     size_t i;
@@ -192,6 +139,27 @@ static void add_wishes(asking_t *asking, const worker_core_t *core)
     }
 }
 
+/* It reads all before it answers. */
+static void ask(asking_t *asking, const apr_proc_t *process, const worker_core_t *core,
+                apr_pool_t *scratch)
+{
+    if (worker_elsewhere_introduce(process, core, asking->errand, scratch)
+        && apr_file_puts(WORKER_ELSEWHERE_CHOOSE "\n", process->in) == APR_SUCCESS) {
+        (void)apr_file_close(process->in);
+        read_answers(asking, process);
+    }
+}
+
+static apr_status_t judge(const asking_t *asking, retrace_error_t *err)
+{
+    if (asking->missing != NULL) {
+        return retrace_fail(err, APR_NOTFOUND, "%s", asking->missing);
+    }
+    return asking->is_complete
+        ? APR_SUCCESS
+        : retrace_fail(err, APR_EGENERAL, WORKER_ELSEWHERE_PROGRAM " has chosen no packages");
+}
+
 apr_status_t worker_packages_ask(worker_selection_t **pselection, const worker_core_t *core,
                                  const retrace_config_t *config, const worker_errand_t *errand,
                                  retrace_error_t *err, apr_pool_t *p)
@@ -199,30 +167,27 @@ apr_status_t worker_packages_ask(worker_selection_t **pselection, const worker_c
     asking_t asking = {
         errand, apr_pcalloc(p, sizeof(*asking.selection)), apr_hash_make(p), NULL, false, p
     };
+    apr_pool_t *scratch = NULL;
     apr_proc_t process;
-    apr_exit_why_e why;
-    int code;
+    apr_status_t rv = apr_pool_create(&scratch, p);
 
-    if (start(&process, config, p) != APR_SUCCESS) {
-        return retrace_fail(err, APR_EGENERAL, "%s/" WORKER_ELSEWHERE_PROGRAM " cannot be run",
-                            config->program_dir);
+    if (rv != APR_SUCCESS) {
+        return retrace_fail(err, rv, "ask for packages");
     }
     asking.selection->wishes = apr_array_make(p, 32, sizeof(worker_wish_t));
     asking.selection->packages = apr_array_make(p, 16, sizeof(worker_needed_t));
-    introduce(&process, core, errand->release);
-    (void)apr_file_pipe_timeout_set(process.out,
-                                    apr_time_from_sec(config->max_task_runtime_s) / TIME_SHARE);
-    read_answers(&asking, &process);
-    (void)apr_proc_kill(&process, SIGKILL);
-    (void)apr_proc_wait(&process, &code, &why, APR_WAIT);
-    (void)apr_file_close(process.out);
-    if (asking.missing != NULL) {
-        return retrace_fail(err, APR_NOTFOUND, "%s", asking.missing);
+    if (worker_elsewhere_start(&process, config, scratch) != APR_SUCCESS) {
+        rv = retrace_fail(err, APR_EGENERAL, "%s/" WORKER_ELSEWHERE_PROGRAM " cannot be run",
+                          config->program_dir);
     }
-    if (!asking.is_complete) {
-        return retrace_fail(err, APR_EGENERAL, WORKER_ELSEWHERE_PROGRAM " has chosen no packages");
+    else {
+        ask(&asking, &process, core, scratch);
+        rv = judge(&asking, err);
     }
-    add_wishes(&asking, core);
-    *pselection = asking.selection;
-    return APR_SUCCESS;
+    apr_pool_destroy(scratch);
+    if (rv == APR_SUCCESS) {
+        add_wishes(&asking, core);
+        *pselection = asking.selection;
+    }
+    return rv;
 }

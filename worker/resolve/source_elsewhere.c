@@ -1,25 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The side of elsewhere.h that asks. The program is started with the first question and ends with
  * the search; if it fails, files are missing and the task goes on. */
-#include <apr_portable.h>
 #include <apr_strings.h>
 #include <apr_thread_proc.h>
 #include <ctype.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/clock.h"
 #include "worker/path.h"
 #include "worker/resolve/elsewhere.h"
-#include "worker/resolve/preference.h"
 #include "worker/resolve/source.h"
 
-#define NAME       "elsewhere"
-#define TIME_SHARE 2             /* of MaxTaskRuntime, for all answers: one half is for gdb */
-#define MS         INT64_C(1000) /* in a second */
-#define DWZ_NAME   255           /* bytes of a dwz file's name */
+#define NAME     "elsewhere"
+#define MS       INT64_C(1000) /* in a second */
+#define DWZ_NAME 255           /* bytes of a dwz file's name */
 
 typedef struct worker_elsewhere_t {
     const retrace_config_t *config;
@@ -29,114 +23,7 @@ typedef struct worker_elsewhere_t {
     char line[WORKER_ELSEWHERE_LINE];
 } worker_elsewhere_t;
 
-/* --- The program --------------------------------------------------------------------------- */
-
-static apr_status_t end_program(void *data)
-{
-    worker_elsewhere_t *elsewhere = data;
-    apr_exit_why_e why;
-    int code;
-
-    (void)apr_proc_kill(&elsewhere->process, SIGKILL);
-    (void)apr_proc_wait(&elsewhere->process, &code, &why, APR_WAIT);
-    return APR_SUCCESS;
-}
-
-static void keep_from_children(apr_file_t *file)
-{
-    apr_os_file_t fd = -1;
-
-    if (apr_os_file_get(&fd, file) == APR_SUCCESS) {
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
-}
-
-static apr_status_t prepare(apr_procattr_t **pattr, apr_pool_t *p)
-{
-    apr_procattr_t *attr = NULL;
-    apr_file_t *nothing = NULL;
-    apr_status_t rv =
-        apr_file_open(&nothing, "/dev/null", APR_FOPEN_WRITE, APR_FPROT_OS_DEFAULT, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_create(&attr, p);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_io_set(attr, APR_FULL_BLOCK, APR_FULL_BLOCK, APR_NO_PIPE);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_child_err_set(attr, nothing, NULL);
-    }
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_cmdtype_set(attr, APR_PROGRAM);
-    }
-    /* Before the fork: a child without a program would be known by its silence only. */
-    if (rv == APR_SUCCESS) {
-        rv = apr_procattr_error_check_set(attr, 1);
-    }
-    if (rv == APR_SUCCESS) {
-        *pattr = attr;
-    }
-    return rv;
-}
-
-static apr_status_t start_program(worker_elsewhere_t *elsewhere, apr_pool_t *p)
-{
-    static const char *const environment[] = { "LC_ALL=C.UTF-8", "PATH=/usr/bin:/bin", NULL };
-    const retrace_config_t *config = elsewhere->config;
-    const char *program = apr_pstrcat(p, config->program_dir, "/" WORKER_ELSEWHERE_PROGRAM, NULL);
-    const char *const argv[] = { program, apr_pstrcat(p, "--config=", config->path, NULL),
-                                 apr_psprintf(p, "--parent=%ld", (long)getpid()), NULL };
-    apr_procattr_t *attr = NULL;
-    apr_status_t rv = prepare(&attr, p);
-
-    if (rv == APR_SUCCESS) {
-        rv = apr_proc_create(&elsewhere->process, program, argv, environment, attr, p);
-    }
-    if (rv == APR_SUCCESS) {
-        apr_pool_cleanup_register(p, elsewhere, end_program, apr_pool_cleanup_null);
-        keep_from_children(elsewhere->process.in);
-        keep_from_children(elsewhere->process.out);
-        rv = apr_file_pipe_timeout_set(elsewhere->process.in,
-                                       apr_time_from_sec(config->max_task_runtime_s) / TIME_SHARE);
-    }
-    return rv;
-}
-
-static bool is_told(const worker_elsewhere_t *elsewhere, const char *lines)
-{
-    return apr_file_puts(lines, elsewhere->process.in) == APR_SUCCESS;
-}
-
-/* @return whether it has taken all of it */
-static bool introduce(const worker_elsewhere_t *elsewhere, const worker_search_t *search)
-{
-    const char *release = search->errand->release;
-    apr_pool_t *p = search->scratch;
-    bool goes_on =
-        is_told(elsewhere,
-                apr_pstrcat(p, WORKER_ELSEWHERE_RELEASE "\t", release != NULL ? release : "-",
-                            "\n" WORKER_ELSEWHERE_ARCH "\t", search->core->arch, "\n", NULL));
-    const apr_array_header_t *packages = search->errand->packages;
-    int i;
-
-    for (i = 0; i < search->core->modules->nelts && goes_on; i++) {
-        const worker_module_t *module = &APR_ARRAY_IDX(search->core->modules, i, worker_module_t);
-
-        if (module->is_elf && module->build_id != NULL) {
-            goes_on =
-                is_told(elsewhere,
-                        apr_pstrcat(p, WORKER_ELSEWHERE_MODULE "\t", module->build_id, "\n", NULL));
-        }
-    }
-    for (i = 0; packages != NULL && i < packages->nelts && i < WORKER_PREFERENCES_MAX && goes_on;
-         i++) {
-        goes_on = is_told(elsewhere,
-                          apr_pstrcat(p, WORKER_ELSEWHERE_PACKAGE "\t",
-                                      APR_ARRAY_IDX(packages, i, const char *), "\n", NULL));
-    }
-    return goes_on;
-}
+/* --- The session --------------------------------------------------------------------------- */
 
 static void give_up(worker_elsewhere_t *elsewhere, const worker_search_t *search,
                     const char *reason)
@@ -151,15 +38,17 @@ static worker_elsewhere_t *open_session(const retrace_config_t *config,
     worker_elsewhere_t *elsewhere = apr_pcalloc(search->scratch, sizeof(*elsewhere));
 
     elsewhere->config = config;
-    elsewhere->deadline_ms = retrace_clock_ms() + config->max_task_runtime_s * MS / TIME_SHARE;
-    if (start_program(elsewhere, search->scratch) != APR_SUCCESS) {
+    elsewhere->deadline_ms =
+        retrace_clock_ms() + config->max_task_runtime_s * MS / WORKER_ELSEWHERE_TIME_SHARE;
+    if (worker_elsewhere_start(&elsewhere->process, config, search->scratch) != APR_SUCCESS) {
         give_up(elsewhere, search,
                 apr_psprintf(search->scratch,
                              "%s/" WORKER_ELSEWHERE_PROGRAM
                              " cannot be run: no repository and no server is asked",
                              config->program_dir));
     }
-    else if (!introduce(elsewhere, search)) {
+    else if (!worker_elsewhere_introduce(&elsewhere->process, search->core, search->errand,
+                                         search->scratch)) {
         give_up(elsewhere, search, WORKER_ELSEWHERE_PROGRAM " does not listen: nothing is asked");
     }
     return elsewhere;
@@ -264,10 +153,10 @@ static apr_status_t converse(worker_found_t **pfound, worker_elsewhere_t *elsewh
     apr_status_t rv = APR_SUCCESS;
 
     /* What went wrong shows in the answer. */
-    (void)is_told(elsewhere,
-                  apr_pstrcat(want->search->scratch, WORKER_ELSEWHERE_FIND "\t",
-                              worker_file_kind_name(want->kind), "\t", want->build_id, "\t",
-                              dwz_name(want), "\n", NULL));
+    (void)apr_file_puts(apr_pstrcat(want->search->scratch, WORKER_ELSEWHERE_FIND "\t",
+                                    worker_file_kind_name(want->kind), "\t", want->build_id, "\t",
+                                    dwz_name(want), "\n", NULL),
+                        elsewhere->process.in);
     do {
         wrong = read_fields(fields, elsewhere);
         if (wrong != NULL) {
