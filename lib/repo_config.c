@@ -347,11 +347,27 @@ static const char *value_of(const char *name, size_t length,
     return NULL;
 }
 
+/* A password may have an @, too: the last one is in front of the host. */
+const char *retrace_repo_show(const char *url, apr_pool_t *p)
+{
+    const char *slashes = strstr(url, "://");
+    const char *host = slashes != NULL ? slashes + strlen("://") : url;
+    const char *end = slashes != NULL ? host + strcspn(host, "/") : host + strlen(host);
+    const char *at = end;
+
+    while (at > host && at[-1] != '@') {
+        at--;
+    }
+    return at == host ? url
+                      : apr_pstrcat(p, apr_pstrmemdup(p, url, (size_t)(host - url)), at, NULL);
+}
+
 apr_status_t retrace_repo_substitute(const char **ptext, const char *text,
                                      const retrace_repo_variables_t *variables,
                                      retrace_error_t *err, apr_pool_t *p)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+    const char *whole = text;
     const char *done = "";
     const char *dollar;
 
@@ -362,7 +378,8 @@ apr_status_t retrace_repo_substitute(const char **ptext, const char *text,
         const char *value = value_of(name, length, variables);
 
         if (value == NULL || (is_braced && name[length] != '}')) {
-            return retrace_fail(err, APR_EINVAL, "%s has a variable that is not known", text);
+            return retrace_fail(err, APR_EINVAL, "%s has a variable that is not known",
+                                retrace_repo_show(whole, p));
         }
         done = apr_pstrcat(p, done, apr_pstrmemdup(p, text, (size_t)(dollar - text)), value, NULL);
         text = name + length + (is_braced ? 1 : 0);
@@ -404,7 +421,9 @@ apr_status_t retrace_repo_url(const char **purl, const char *text,
         return rv;
     }
     if (!is_url(url)) {
-        return retrace_fail(err, APR_EINVAL, "%s is no URL of http, https or file", url);
+        return retrace_fail(err, APR_EINVAL,
+                            "%s is no URL of http, https or file without a user name",
+                            retrace_repo_show(url, p));
     }
     length = strlen(url);
     while (url[length - 1] == '/') {

@@ -71,6 +71,12 @@ bool retrace_repo_variables(retrace_repo_variables_t *variables, const char *rel
                             apr_pool_t *p);
 
 /**
+ * A URL, or what should be one, without the user name and the password that it may have: for what is
+ * told. Of what has no `://` everything is left out up to its last `@`. In p.
+ */
+const char *retrace_repo_show(const char *url, apr_pool_t *p);
+
+/**
  * Replace `$releasever`, `$basearch`, `$arch`, also written `${…}`.
  * @param ptext  in p; written only on success
  * @return APR_EINVAL  it names another variable

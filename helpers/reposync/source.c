@@ -232,7 +232,7 @@ static apr_status_t get_from(const reposync_source_t *source, const reposync_url
     (void)close(fd);
     if (rv != APR_SUCCESS) {
         /* The status's own text is in the sentence already. */
-        (void)retrace_fail(err, APR_EINVAL, "%s: %s", reposync_url_show(url, p), why.text);
+        (void)retrace_fail(err, APR_EINVAL, "%s: %s", retrace_repo_show(url->text, p), why.text);
         err->status = rv;
     }
     return rv;

@@ -31,6 +31,33 @@ static bool is_plain(const char *text)
     return true;
 }
 
+/* One that rsync would get as an argument, which all users of this machine can read. */
+static bool has_password(const char *host)
+{
+    size_t length = strcspn(host, "/");
+    const char *colon = memchr(host, ':', length);
+
+    return colon != NULL && memchr(colon, '@', length - (size_t)(colon - host)) != NULL;
+}
+
+static apr_status_t take(reposync_url_t *url, const kind_t *kind, const char *text,
+                         retrace_error_t *err, apr_pool_t *p)
+{
+    size_t length = strlen(text);
+
+    if (kind->scheme == REPOSYNC_RSYNC && has_password(text + strlen(kind->start))) {
+        return retrace_fail(err, APR_EINVAL,
+                            "%.200s: a password would stand in the list of processes",
+                            retrace_repo_show(text, p));
+    }
+    while (text[length - 1] == '/') {
+        length--;
+    }
+    url->scheme = kind->scheme;
+    url->text = apr_pstrmemdup(p, text, length);
+    return APR_SUCCESS;
+}
+
 apr_status_t reposync_url_parse(reposync_url_t *url, const char *text, retrace_error_t *err,
                                 apr_pool_t *p)
 {
@@ -43,31 +70,16 @@ apr_status_t reposync_url_parse(reposync_url_t *url, const char *text, retrace_e
         if (strncasecmp(text, kinds[i].start, start) == 0 && text[start] != '\0'
             && text[start] != '/' && text[start] != '-' && length <= RETRACE_REPO_VALUE_BYTES
             && is_plain(text)) {
-            while (text[length - 1] == '/') {
-                length--;
-            }
-            url->scheme = kinds[i].scheme;
-            url->text = apr_pstrmemdup(p, text, length);
-            return APR_SUCCESS;
+            return take(url, &kinds[i], text, err, p);
         }
     }
     return retrace_fail(err, APR_EINVAL, "%.200s is no URL of https, http, ftp, file or rsync",
-                        text);
+                        retrace_repo_show(text, p));
 }
 
 const char *reposync_url_redirects(reposync_scheme_t scheme)
 {
     return kinds[scheme].redirects;
-}
-
-const char *reposync_url_show(const reposync_url_t *url, apr_pool_t *p)
-{
-    size_t start = strcspn(url->text, ":") + strlen("://");
-    const char *host = url->text + start;
-    const char *at = memchr(host, '@', strcspn(host, "/"));
-
-    return at == NULL ? url->text
-                      : apr_pstrcat(p, apr_pstrmemdup(p, url->text, start), at + 1, NULL);
 }
 
 /* What is in names of packages and means something else in URLs. */

@@ -22,8 +22,8 @@ typedef struct reposync_url_t {
 } reposync_url_t;
 
 /**
- * Check a URL: https, http, ftp, file with an absolute path, or rsync; printable, no blanks, at most
- * RETRACE_REPO_VALUE_BYTES.
+ * Check a URL: https, http, ftp, file with an absolute path, or rsync without a password; printable, no
+ * blanks, at most RETRACE_REPO_VALUE_BYTES.
  * @param url  in p; written only on success
  * @return APR_EINVAL  it is none
  */
@@ -32,9 +32,6 @@ apr_status_t reposync_url_parse(reposync_url_t *url, const char *text, retrace_e
 
 /** Libcurl's list of schemes that this one may redirect to: never from https to what is not. */
 const char *reposync_url_redirects(reposync_scheme_t scheme);
-
-/** The URL without a user name and a password that it may have: for what is told. In p. */
-const char *reposync_url_show(const reposync_url_t *url, apr_pool_t *p);
 
 /** A place below it, its characters escaped for all schemes but rsync. In p. */
 const char *reposync_url_join(const reposync_url_t *url, const char *href, apr_pool_t *p);

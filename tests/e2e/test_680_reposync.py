@@ -619,6 +619,17 @@ class TestMirrors:
         assert stage.described() == [f"Packages/s/{name_of(made.small['1.0'])}"]
 
 
+    @pytest.mark.parametrize("url, words", [
+        ("http://me:sec@ret@127.0.0.1:1", "updates failed: http://127.0.0.1:1: "),
+        ("http://me:sec@ret@x/$no", "http://x/$no has a variable that is not known"),
+        ("gopher://me:sec@ret@x", "gopher://x is no URL of https"),
+        ("rsync://me:sec@ret@x/y", "rsync://x/y: a password would stand in the list of processes")])
+    def test_680_066_passwords_are_not_told(self, stage, url, words):
+        stage.base(url)
+        told = stage.run(code=FAILED)
+        assert words in told and "ret@" not in told and "sec" not in told
+
+
 class TestResume:
     def interrupt(self, stage, server, number):
         """Ends the program in the middle of the big package. @return bytes that had come"""

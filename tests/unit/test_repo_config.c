@@ -260,6 +260,35 @@ static void urls_are_checked(void **state)
     assert_string_equal(url, "file:///srv/x");
 }
 
+static void passwords_are_not_told(void **state)
+{
+    workspace_t *ws = *state;
+    const retrace_repo_variables_t variables = { "36", "x86_64" };
+    static const char *const shown[][2] = {
+        { "https://me:secret@h/a@b", "https://h/a@b" },
+        { "https://me:sec@ret@h", "https://h" },
+        { "https://me:secret@", "https://" },
+        { "file:///a@b", "file:///a@b" },
+        { "http:/me:sec/ret@h/x", "h/x" },
+        { "", "" },
+    };
+    const char *text = NULL;
+    size_t i;
+
+    for (i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        assert_string_equal(retrace_repo_show(shown[i][0], ws->pool), shown[i][1]);
+    }
+    assert_int_equal(retrace_repo_substitute(&text, "https://me:secret@h/$basearch/$x", &variables,
+                                             &ws->err, ws->pool),
+                     APR_EINVAL);
+    assert_non_null(strstr(ws->err.text, "https://h/$basearch/$x has a variable"));
+    assert_null(strstr(ws->err.text, "secret"));
+    assert_int_equal(
+        retrace_repo_url(&text, "https://me:secret@h/", &variables, &ws->err, ws->pool),
+        APR_EINVAL);
+    assert_non_null(strstr(ws->err.text, "https://h/ is no URL of http, https or file without"));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)
 
 int main(void)
@@ -275,6 +304,7 @@ int main(void)
         TEST(variables_come_from_the_directory),
         TEST(variables_are_replaced),
         TEST(urls_are_checked),
+        TEST(passwords_are_not_told),
     };
 
     apr_initialize();

@@ -59,11 +59,29 @@ static void passwords_are_not_told(void **state)
     workspace_t *ws = *state;
     reposync_url_t url;
 
-    assert_int_equal(reposync_url_parse(&url, "https://me:secret@h/a@b", &ws->err, ws->pool),
+    assert_int_equal(reposync_url_parse(&url, "gopher://me:sec@ret@h", &ws->err, ws->pool),
+                     APR_EINVAL);
+    assert_non_null(strstr(ws->err.text, "gopher://h is no URL"));
+}
+
+/* All users of a machine can read arguments of programs. */
+static void passwords_are_no_arguments_of_rsync(void **state)
+{
+    workspace_t *ws = *state;
+    reposync_url_t url = { NULL, REPOSYNC_HTTP };
+    reposync_mirrors_t *mirrors = reposync_mirrors_make(ws->pool);
+
+    assert_int_equal(reposync_url_parse(&url, "rsync://me:sec@ret@h/x", &ws->err, ws->pool),
+                     APR_EINVAL);
+    assert_null(url.text);
+    assert_non_null(strstr(ws->err.text, "rsync://h/x: a password would stand in"));
+    assert_int_equal(
+        reposync_mirrors_add_list(mirrors, "rsync://me:secret@h/x\n", &ws->err, ws->pool),
+        APR_EINVAL);
+    assert_int_equal(reposync_url_parse(&url, "rsync://me@h:873/a:b@c", &ws->err, ws->pool),
                      APR_SUCCESS);
-    assert_string_equal(reposync_url_show(&url, ws->pool), "https://h/a@b");
-    assert_int_equal(reposync_url_parse(&url, "file:///a@b", &ws->err, ws->pool), APR_SUCCESS);
-    assert_string_equal(reposync_url_show(&url, ws->pool), "file:///a@b");
+    assert_int_equal(reposync_url_parse(&url, "https://me:secret@h/x", &ws->err, ws->pool),
+                     APR_SUCCESS);
 }
 
 static void from_https_nothing_redirects_to_less(void **state)
@@ -204,6 +222,7 @@ int main(void)
         TEST(what_is_no_url_is_refused),
         TEST(a_url_has_a_scheme_and_no_slash_at_its_end),
         TEST(passwords_are_not_told),
+        TEST(passwords_are_no_arguments_of_rsync),
         TEST(from_https_nothing_redirects_to_less),
         TEST(a_list_without_a_url_is_refused),
         TEST(a_list_has_a_url_a_line),
