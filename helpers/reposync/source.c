@@ -145,6 +145,7 @@ apr_status_t reposync_source_open(reposync_source_t **psource, reposync_t *sync,
     }
     if (rv == APR_SUCCESS) {
         source->failures = apr_pcalloc(p, sizeof(int) * (size_t)source->mirrors->urls->nelts);
+        source->refusals = apr_pcalloc(p, sizeof(int) * (size_t)source->mirrors->urls->nelts);
         *psource = source;
     }
     return rv;
@@ -184,27 +185,34 @@ static apr_status_t empty(int fd, retrace_error_t *err)
     return ftruncate(fd, 0) == 0 ? APR_SUCCESS : retrace_fail(err, errno, "empty a file");
 }
 
-/* What an interrupted run has left may be of another file of this name: then all of it once more. */
+static apr_status_t fetch(const reposync_source_t *source, int fd, const reposync_url_t *url,
+                          const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
+{
+    apr_status_t rv = transfer(source, fd, url, want, err, p);
+
+    return rv == APR_SUCCESS ? check(want, fd, err) : rv;
+}
+
+/* What an interrupted run has left may be all of it, or of another file of this name: then all of it
+ * once more. */
 static apr_status_t get_whole(const reposync_source_t *source, int fd, const reposync_url_t *url,
                               const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
 {
-    apr_status_t rv = APR_EINVAL;
-    int tries;
+    off_t had = lseek(fd, 0, SEEK_END);
+    apr_status_t rv = APR_SUCCESS;
 
-    for (tries = 0; tries < 2 && rv == APR_EINVAL; tries++) {
-        rv = APR_SUCCESS;
-        if (tries > 0 || lseek(fd, 0, SEEK_END) > want->max_bytes) {
-            rv = empty(fd, err);
-        }
-        /* A killed run may have left all of it. */
-        if (rv == APR_SUCCESS
-            && (want->checksum_count == 0 || lseek(fd, 0, SEEK_END) == 0
-                || check(want, fd, err) != APR_SUCCESS)) {
-            rv = transfer(source, fd, url, want, err, p);
-        }
-        if (rv == APR_SUCCESS) {
-            rv = check(want, fd, err);
-        }
+    if (had > want->max_bytes) {
+        rv = empty(fd, err);
+        had = 0;
+    }
+    if (rv != APR_SUCCESS
+        || (had > 0 && want->checksum_count > 0 && check(want, fd, NULL) == APR_SUCCESS)) {
+        return rv;
+    }
+    rv = fetch(source, fd, url, want, err, p);
+    if (rv == APR_EINVAL && had > 0) {
+        rv = empty(fd, err);
+        rv = rv == APR_SUCCESS ? fetch(source, fd, url, want, err, p) : rv;
     }
     if (rv == APR_EINVAL) {
         (void)empty(fd, NULL);
@@ -266,6 +274,14 @@ static bool is_final(apr_status_t rv)
     return rv != APR_EINVAL && rv != APR_NOTFOUND && rv != APR_TIMEUP;
 }
 
+/* The one that is asked first is so no more. */
+static void move_on(reposync_source_t *source, int index)
+{
+    if (index == next_mirror(source, source->current)) {
+        source->current = (index + 1) % source->mirrors->urls->nelts;
+    }
+}
+
 /* One that fails is asked again only when all others have been asked. */
 apr_status_t reposync_source_get(reposync_source_t *source, const reposync_want_t *want,
                                  retrace_error_t *err, apr_pool_t *scratch)
@@ -289,13 +305,17 @@ apr_status_t reposync_source_get(reposync_source_t *source, const reposync_want_
         rv = get_from(source, &APR_ARRAY_IDX(source->mirrors->urls, index, reposync_url_t), want,
                       err, scratch);
         if (rv == APR_TIMEUP) {
+            move_on(source, index);
             source->failures[index]++;
-            source->current = at % count;
             continue;
         }
         source->failures[index] = 0;
         if (rv == APR_SUCCESS || is_final(rv)) {
+            source->refusals[index] = rv == APR_SUCCESS ? 0 : source->refusals[index];
             return rv;
+        }
+        if (++source->refusals[index] >= REPOSYNC_MIRROR_REFUSALS) {
+            move_on(source, index);
         }
         is_asked[index] = true;
     }

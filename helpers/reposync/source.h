@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One repository's mirrors: a file is asked for at one after the other, until one has it as its
- * checksum says. One that fails again and again is left out for the rest of the run. */
+ * checksum says. One that fails again and again is left out for the rest of the run; one that does not
+ * have what it should is asked behind the others. */
 #ifndef RETRACE_REPOSYNC_SOURCE_H
 #define RETRACE_REPOSYNC_SOURCE_H
 
@@ -15,7 +16,8 @@
 #include "lib/error.h"
 #include "lib/repo_config.h"
 
-#define REPOSYNC_MIRROR_TRIES 3 /* failures one after another, then it is left out */
+#define REPOSYNC_MIRROR_TRIES    3 /* failures one after another, then it is left out */
+#define REPOSYNC_MIRROR_REFUSALS 3 /* files that it does not have, or wrong: it is first no more */
 
 typedef struct reposync_source_t {
     reposync_t *sync;
@@ -23,6 +25,7 @@ typedef struct reposync_source_t {
     const retrace_repo_section_t *section;
     reposync_mirrors_t *mirrors;
     int *failures; /* of each mirror, since it last answered */
+    int *refusals; /* of each mirror: files one after another that it does not have, or wrong */
     int current;   /* the mirror that is asked first */
     reposync_download_t download;
 } reposync_source_t;
