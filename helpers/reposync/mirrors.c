@@ -170,7 +170,11 @@ apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const ch
     int i;
     apr_status_t rv = retrace_xml_read_text(text, strlen(text), &events, err);
 
+    if (rv == APR_SUCCESS && mirrors->checksums->nelts == 0) {
+        rv = retrace_fail(err, APR_EINVAL, "the metalink has no SHA-256 or SHA-512 of " INDEX_FILE);
+    }
     if (rv != APR_SUCCESS) {
+        apr_array_clear(mirrors->checksums);
         return rv;
     }
     qsort(metalink.candidates->elts, (size_t)metalink.candidates->nelts, sizeof(candidate_t),
@@ -178,10 +182,6 @@ apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const ch
     for (i = 0; i < metalink.candidates->nelts; i++) {
         added += add_url(mirrors, APR_ARRAY_IDX(metalink.candidates, i, candidate_t).url, p);
     }
-    if (added == 0) {
-        return retrace_fail(err, APR_EINVAL, "the metalink has no URL of " INDEX_FILE);
-    }
-    return mirrors->checksums->nelts > 0
-        ? APR_SUCCESS
-        : retrace_fail(err, APR_EINVAL, "the metalink has no SHA-256 or SHA-512 of " INDEX_FILE);
+    return added > 0 ? APR_SUCCESS
+                     : retrace_fail(err, APR_EINVAL, "the metalink has no URL of " INDEX_FILE);
 }

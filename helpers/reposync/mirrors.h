@@ -30,7 +30,8 @@ apr_status_t reposync_mirrors_add_list(reposync_mirrors_t *mirrors, const char *
                                        retrace_error_t *err, apr_pool_t *p);
 
 /** Add those of a metalink, but files, the preferred ones first.
- * @return APR_EINVAL  it is malformed, has no URL, or no SHA checksum of repomd.xml */
+ * @return APR_EINVAL  it is malformed, or has no SHA checksum of repomd.xml: then nothing is added; or it
+ *                     has no URL: then its checksums count */
 apr_status_t reposync_mirrors_add_metalink(reposync_mirrors_t *mirrors, const char *text,
                                            retrace_error_t *err, apr_pool_t *p);
 

@@ -87,10 +87,11 @@ static void sum_up(reposync_t *sync, const char *release, const char *repository
     if (sync->config->strip_packages) {
         snprintf(skipped, sizeof(skipped), "%d of no use, ", tally->skipped);
     }
-    reposync_tell(sync, "%s %s: %d new, %d kept, %s%d refused, %d failed, %.1f MB, %.1f s%s",
-                  release, repository, tally->fresh, tally->kept, skipped, tally->refused,
-                  tally->failed, (double)tally->bytes / (double)RETRACE_MIB,
-                  (double)tally->took_ms / 1000.0, sync->is_dry_run ? " (dry run)" : "");
+    reposync_tell(
+        sync, "%s %s: %d new, %d kept, %s%d refused, %d failed, %.1f MB, %.1f s%s%s", release,
+        repository, tally->fresh, tally->kept, skipped, tally->refused, tally->failed,
+        (double)tally->bytes / (double)RETRACE_MIB, (double)tally->took_ms / 1000.0,
+        tally->is_unchecked ? ", repomd.xml unchecked" : "", sync->is_dry_run ? " (dry run)" : "");
 }
 
 static apr_status_t mirror_one(bool *pis_whole, reposync_work_t *work,

@@ -345,6 +345,7 @@ apr_status_t reposync_repository_mirror(reposync_tally_t *tally, reposync_work_t
         rv = reposync_source_open(&repository.source, work->sync, work->place, section, err, p);
     }
     if (rv == APR_SUCCESS) {
+        tally->is_unchecked = repository.source->is_unchecked;
         rv = make_plan(&repository);
     }
     if (rv == APR_SUCCESS && work->sync->is_dry_run) {

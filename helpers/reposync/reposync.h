@@ -26,11 +26,12 @@ typedef struct reposync_t {
 
 /** One repository's figures. */
 typedef struct reposync_tally_t {
-    int fresh;   /* packages that are new here */
-    int kept;    /* that were here */
-    int skipped; /* that no retrace can use (StripPackages) */
-    int refused; /* bad name, bad checksum, bad signature */
-    int failed;  /* could not be got */
+    int fresh;         /* packages that are new here */
+    int kept;          /* that were here */
+    int skipped;       /* that no retrace can use (StripPackages) */
+    int refused;       /* bad name, bad checksum, bad signature */
+    int failed;        /* could not be got */
+    bool is_unchecked; /* repomd.xml, for want of the metalink that is configured */
     int64_t bytes;
     int64_t took_ms;
 } reposync_tally_t;

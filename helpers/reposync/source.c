@@ -84,6 +84,19 @@ static apr_status_t add_baseurls(reposync_source_t *source,
     return rv;
 }
 
+/* What is left may be used, but the user must know that repomd.xml is whatever a mirror says. */
+static void note_unchecked(reposync_source_t *source, const char *reason)
+{
+    const retrace_repo_section_t *section = source->section;
+
+    source->is_unchecked = source->mirrors->checksums->nelts == 0;
+    if (source->is_unchecked && (section->baseurls->nelts > 0 || section->mirrorlist != NULL)) {
+        reposync_tell(source->sync,
+                      "%s %s: repomd.xml is not checked, the metalink cannot be used: %s",
+                      source->place->release, section->id, reason);
+    }
+}
+
 /* A list that cannot be had matters only when there is nothing else. */
 static apr_status_t add_lists(reposync_source_t *source, const retrace_repo_variables_t *variables,
                               retrace_error_t *err, apr_pool_t *p)
@@ -95,6 +108,9 @@ static apr_status_t add_lists(reposync_source_t *source, const retrace_repo_vari
     if (section->metalink != NULL) {
         rv = fetch_list(&text, source, section->metalink, variables, err, p);
         rv = rv == APR_SUCCESS ? reposync_mirrors_add_metalink(source->mirrors, text, err, p) : rv;
+        if (rv != APR_SUCCESS && rv != REPOSYNC_INTERRUPTED) {
+            note_unchecked(source, err->text);
+        }
     }
     if (section->mirrorlist != NULL && (section->metalink == NULL || rv != APR_SUCCESS)
         && rv != REPOSYNC_INTERRUPTED) {

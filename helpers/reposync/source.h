@@ -27,6 +27,8 @@ typedef struct reposync_source_t {
     int *failures; /* of each mirror, since it last answered */
     int *refusals; /* of each mirror: files one after another that it does not have, or wrong */
     int current;   /* the mirror that is asked first */
+    bool
+        is_unchecked; /* there should be a metalink with repomd.xml's checksum, but it cannot be used */
     reposync_download_t download;
 } reposync_source_t;
 
@@ -41,7 +43,8 @@ typedef struct reposync_want_t {
 } reposync_want_t;
 
 /**
- * Find out the mirrors of a section: baseurl, then mirrorlist or metalink, which are fetched.
+ * Find out the mirrors of a section: baseurl, then mirrorlist or metalink, which are fetched. A list that
+ * cannot be had matters only when there is nothing else; without the metalink this is told, too.
  * @param psource  in p
  * @return APR_EINVAL            it has none, or a bad one
  *         REPOSYNC_INTERRUPTED  a signal came

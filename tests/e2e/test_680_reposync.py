@@ -638,6 +638,23 @@ class TestMirrors:
             stage.base(bad.url)
             assert "1 new, 0 kept, 0 refused, 4 failed" in stage.run(code=FAILED)
 
+    @pytest.mark.parametrize("content", [None, "<metalink/>", "no sum"])
+    def test_680_064_without_the_metalink(self, stage, remote, content):
+        """What is left is used, but not without a word; when nothing else is named it fails."""
+        root = remote()
+        with Mirror(root) as server:
+            if content is not None:
+                text = mirror.metalink([server.url], "00") if content == "no sum" else content
+                (root / "metalink").write_text(text)
+            link = f"gpgcheck=0\nmetalink=file://{root}/metalink\n"
+            stage.repo(f"[r]\n{link}")
+            assert f"{RELEASE} r failed: " in stage.run(code=FAILED) and stage.packages() == []
+            assert server.asked == []
+            stage.repo(f"[r]\nbaseurl={server.url}\n{link}")
+            told = stage.run("--quiet")
+            assert f"{RELEASE} r: repomd.xml is not checked, the metalink cannot be used: " in told
+            assert re.search(r" r: 0 new, 1 kept.* s, repomd.xml unchecked", stage.run())
+
     @pytest.mark.parametrize("url, words", [
         ("http://me:sec@ret@127.0.0.1:1", "updates failed: http://127.0.0.1:1: "),
         ("http://me:sec@ret@x/$no", "http://x/$no has a variable that is not known"),

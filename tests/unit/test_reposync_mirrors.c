@@ -182,6 +182,23 @@ static void a_metalink_needs_urls_and_strong_checksums(void **state)
                      APR_EINVAL);
 }
 
+static void of_a_bad_metalink_nothing_is_used(void **state)
+{
+    workspace_t *ws = *state;
+    reposync_mirrors_t *mirrors = reposync_mirrors_make(ws->pool);
+
+    assert_int_equal(add_metalink(ws, mirrors,
+                                  "<file name='repomd.xml'>"
+                                  "<url>http://a/repodata/repomd.xml</url></file>"),
+                     APR_EINVAL);
+    assert_int_equal(add_metalink(ws, mirrors,
+                                  "<file name='repomd.xml'><hash type='sha256'>" SUM
+                                  "</hash><url>http://a/repodata/repomd.xml</url></x>"),
+                     APR_EINVAL);
+    assert_int_equal(mirrors->urls->nelts, 0);
+    assert_int_equal(mirrors->checksums->nelts, 0);
+}
+
 static void the_preferred_mirror_comes_first(void **state)
 {
     workspace_t *ws = *state;
@@ -229,6 +246,7 @@ int main(void)
         TEST(a_list_names_no_file_of_this_machine),
         TEST(mirrors_have_a_limit),
         TEST(a_metalink_needs_urls_and_strong_checksums),
+        TEST(of_a_bad_metalink_nothing_is_used),
         TEST(the_preferred_mirror_comes_first),
         TEST(a_priority_counts_the_other_way),
     };
