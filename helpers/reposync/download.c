@@ -92,8 +92,6 @@ static void set_section(CURL *curl, const retrace_repo_section_t *section)
     set_text(curl, CURLOPT_CAINFO, section->sslcacert);
     set_text(curl, CURLOPT_SSLCERT, section->sslclientcert);
     set_text(curl, CURLOPT_SSLKEY, section->sslclientkey);
-    set_text(curl, CURLOPT_USERNAME, section->username);
-    set_text(curl, CURLOPT_PASSWORD, section->password);
     if (section->proxy != NULL) {
         set_text(curl, CURLOPT_PROXY, strcmp(section->proxy, "_none_") == 0 ? "" : section->proxy);
         set_text(curl, CURLOPT_PROXYUSERNAME, section->proxy_username);
@@ -101,12 +99,21 @@ static void set_section(CURL *curl, const retrace_repo_section_t *section)
     }
 }
 
-static void set_options(CURL *curl, transfer_t *transfer, reposync_scheme_t scheme)
+/* Whoever serves a list of mirrors must not be able to have the password sent to where it likes. */
+static void set_login(CURL *curl, const retrace_repo_section_t *section, const reposync_url_t *url)
+{
+    if (url->is_configured) {
+        set_text(curl, CURLOPT_USERNAME, section->username);
+        set_text(curl, CURLOPT_PASSWORD, section->password);
+    }
+}
+
+static void set_options(CURL *curl, transfer_t *transfer, const reposync_url_t *url)
 {
     const reposync_download_t *download = transfer->download;
 
     retrace_curl_guard(curl, download->section->sslverify);
-    retrace_curl_allow(curl, "https,http,ftp,file", reposync_url_redirects(scheme),
+    retrace_curl_allow(curl, "https,http,ftp,file", reposync_url_redirects(url->scheme),
                        REPOSYNC_REDIRECTS);
     curl_easy_setopt(curl, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -124,6 +131,7 @@ static void set_options(CURL *curl, transfer_t *transfer, reposync_scheme_t sche
     curl_easy_setopt(curl, CURLOPT_XFERINFODATA, transfer);
     curl_easy_setopt(curl, CURLOPT_RESUME_FROM_LARGE, (curl_off_t)transfer->offset);
     set_section(curl, download->section);
+    set_login(curl, download->section, url);
 }
 
 /* --- One attempt --------------------------------------------------------------------------- */
@@ -168,8 +176,7 @@ static bool is_range_refused(const transfer_t *transfer, CURLcode code, long sta
 }
 
 static apr_status_t attempt(bool *pis_range_refused, const reposync_download_t *download, int fd,
-                            reposync_scheme_t scheme, const char *url, int64_t max_bytes,
-                            retrace_error_t *err)
+                            const reposync_url_t *url, int64_t max_bytes, retrace_error_t *err)
 {
     transfer_t transfer = { .download = download,
                             .fd = fd,
@@ -182,8 +189,8 @@ static apr_status_t attempt(bool *pis_range_refused, const reposync_download_t *
     if (transfer.offset < 0) {
         return retrace_fail(err, errno, "look at a file");
     }
-    set_options(download->curl, &transfer, scheme);
-    curl_easy_setopt(download->curl, CURLOPT_URL, url);
+    set_options(download->curl, &transfer, url);
+    curl_easy_setopt(download->curl, CURLOPT_URL, url->text);
     code = curl_easy_perform(download->curl);
     (void)curl_easy_getinfo(download->curl, CURLINFO_RESPONSE_CODE, &status);
     *pis_range_refused = is_range_refused(&transfer, code, status);
@@ -192,16 +199,14 @@ static apr_status_t attempt(bool *pis_range_refused, const reposync_download_t *
 }
 
 apr_status_t reposync_download(const reposync_download_t *download, int fd,
-                               reposync_scheme_t scheme, const char *url, int64_t max_bytes,
-                               retrace_error_t *err)
+                               const reposync_url_t *url, int64_t max_bytes, retrace_error_t *err)
 {
     bool is_range_refused = false;
-    apr_status_t rv = attempt(&is_range_refused, download, fd, scheme, url, max_bytes, err);
+    apr_status_t rv = attempt(&is_range_refused, download, fd, url, max_bytes, err);
 
     if (is_range_refused) {
-        rv = ftruncate(fd, 0) == 0
-            ? attempt(&is_range_refused, download, fd, scheme, url, max_bytes, err)
-            : retrace_fail(err, errno, "empty a file");
+        rv = ftruncate(fd, 0) == 0 ? attempt(&is_range_refused, download, fd, url, max_bytes, err)
+                                   : retrace_fail(err, errno, "empty a file");
     }
     return rv;
 }

@@ -26,7 +26,8 @@ typedef struct reposync_download_t {
 /**
  * Get a file.
  * @param fd         open for reading and writing; what it holds is taken for the beginning of the file
- * @param scheme     of the URL; not rsync
+ * @param url        of the file itself; not rsync. The section's user name and password are sent there only
+ *                   if it is configured, and to no other host that it redirects to
  * @param max_bytes  of the whole file
  * @return APR_NOTFOUND          the server does not have it
  *         APR_EINVAL            it has more than max_bytes
@@ -35,7 +36,6 @@ typedef struct reposync_download_t {
  *         other                 the file cannot be written
  */
 apr_status_t reposync_download(const reposync_download_t *download, int fd,
-                               reposync_scheme_t scheme, const char *url, int64_t max_bytes,
-                               retrace_error_t *err);
+                               const reposync_url_t *url, int64_t max_bytes, retrace_error_t *err);
 
 #endif

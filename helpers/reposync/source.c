@@ -35,7 +35,7 @@ static apr_status_t fetch_list(const char **ptext, const reposync_source_t *sour
                                retrace_error_t *err, apr_pool_t *p)
 {
     const char *address = NULL;
-    reposync_url_t url = { NULL, REPOSYNC_HTTPS };
+    reposync_url_t url = { NULL, REPOSYNC_HTTPS, false };
     int fd = -1;
     apr_status_t rv = retrace_repo_substitute(&address, text, variables, err, p);
 
@@ -54,8 +54,9 @@ static apr_status_t fetch_list(const char **ptext, const reposync_source_t *sour
     if (rv != APR_SUCCESS) {
         return rv;
     }
-    rv = reposync_download(&source->download, fd, url.scheme, address, REPOSYNC_MIRRORS_MAX_BYTES,
-                           err);
+    url.text = address; /* a '/' at its end may matter */
+    url.is_configured = true;
+    rv = reposync_download(&source->download, fd, &url, REPOSYNC_MIRRORS_MAX_BYTES, err);
     (void)close(fd);
     return rv == APR_SUCCESS ? retrace_fs_read(ptext, NULL, source->place->work, LIST_PART,
                                                REPOSYNC_MIRRORS_MAX_BYTES, err, p)
@@ -71,13 +72,14 @@ static apr_status_t add_baseurls(reposync_source_t *source,
 
     for (i = 0; i < source->section->baseurls->nelts && rv == APR_SUCCESS; i++) {
         const char *text = APR_ARRAY_IDX(source->section->baseurls, i, const char *);
-        reposync_url_t url = { NULL, REPOSYNC_HTTPS };
+        reposync_url_t url = { NULL, REPOSYNC_HTTPS, false };
 
         rv = retrace_repo_substitute(&text, text, variables, err, p);
         if (rv == APR_SUCCESS) {
             rv = reposync_url_parse(&url, text, err, p);
         }
         if (rv == APR_SUCCESS) {
+            url.is_configured = true;
             APR_ARRAY_PUSH(source->mirrors->urls, reposync_url_t) = url;
         }
     }
@@ -189,11 +191,14 @@ static apr_status_t check(const reposync_want_t *want, int fd, retrace_error_t *
 static apr_status_t transfer(const reposync_source_t *source, int fd, const reposync_url_t *url,
                              const reposync_want_t *want, retrace_error_t *err, apr_pool_t *p)
 {
-    return url->scheme == REPOSYNC_RSYNC
-        ? reposync_rsync_file(source->sync, source->place, url, want->href, want->part,
-                              want->max_bytes, err, p)
-        : reposync_download(&source->download, fd, url->scheme,
-                            reposync_url_join(url, want->href, p), want->max_bytes, err);
+    reposync_url_t whole = *url;
+
+    if (url->scheme == REPOSYNC_RSYNC) {
+        return reposync_rsync_file(source->sync, source->place, url, want->href, want->part,
+                                   want->max_bytes, err, p);
+    }
+    whole.text = reposync_url_join(url, want->href, p);
+    return reposync_download(&source->download, fd, &whole, want->max_bytes, err);
 }
 
 static apr_status_t empty(int fd, retrace_error_t *err)

@@ -54,6 +54,7 @@ static apr_status_t take(reposync_url_t *url, const kind_t *kind, const char *te
         length--;
     }
     url->scheme = kind->scheme;
+    url->is_configured = false;
     url->text = apr_pstrmemdup(p, text, length);
     return APR_SUCCESS;
 }

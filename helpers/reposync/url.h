@@ -4,6 +4,7 @@
 #define RETRACE_REPOSYNC_URL_H
 
 #include <apr_pools.h>
+#include <stdbool.h>
 
 #include "lib/error.h"
 #include "lib/repo_config.h"
@@ -19,12 +20,14 @@ typedef enum reposync_scheme_t {
 typedef struct reposync_url_t {
     const char *text; /* without a '/' at its end */
     reposync_scheme_t scheme;
+    bool
+        is_configured; /* the file of repositories names it, no list of a server: it gets the password */
 } reposync_url_t;
 
 /**
  * Check a URL: https, http, ftp, file with an absolute path, or rsync without a password; printable, no
  * blanks, at most RETRACE_REPO_VALUE_BYTES.
- * @param url  in p; written only on success
+ * @param url  in p, not configured; written only on success
  * @return APR_EINVAL  it is none
  */
 apr_status_t reposync_url_parse(reposync_url_t *url, const char *text, retrace_error_t *err,

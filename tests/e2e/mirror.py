@@ -58,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append((self.path, self.headers.get("Range", "")))
+        self.server.logins.append(self.headers.get("Authorization", ""))
         with contextlib.suppress(OSError):
             for ending, fault in self.server.faults.items():
                 if self.path.partition("?")[0].endswith(ending):
@@ -119,6 +120,7 @@ class Mirror(contextlib.ExitStack):
         self.server.daemon_threads = True
         self.server.block_on_close = False
         self.server.root, self.server.asked, self.server.faults = Path(root), [], {}
+        self.logins = self.server.logins = []  # of each request; "": without
         self.server.over = threading.Event()
         if certificate is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

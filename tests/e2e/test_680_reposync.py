@@ -482,6 +482,17 @@ class TestTransfer:
         assert len(stage.described()) == 2
 
 
+
+def onward_to(other):
+    def onward(handler):
+        handler.send_response(302)
+        handler.send_header("Location", other.url + handler.path)
+        handler.send_header("Content-Length", "0")
+        handler.end_headers()
+
+    return onward
+
+
 class TestMirrors:
     def test_680_050_hanging_before_a_good_one(self, stage, remote, made):
         root = remote(made.small["1.0"], made.small["1.1"])
@@ -579,14 +590,8 @@ class TestMirrors:
         root = remote()
         key, cert = made.certificate / "key.pem", made.certificate / "cert.pem"
 
-        def onward(handler):
-            handler.send_response(302)
-            handler.send_header("Location", other.url + handler.path)
-            handler.send_header("Content-Length", "0")
-            handler.end_headers()
-
         with Mirror(root) as other, Mirror(root) as plain, Mirror(root, (cert, key)) as secure:
-            plain.faults[""] = secure.faults[""] = onward
+            plain.faults[""] = secure.faults[""] = onward_to(other)
             stage.base(secure.url, more="gpgcheck=0\nsslverify=0")
             assert "Protocol \"http\" not supported or disabled" in stage.run(code=FAILED)
             assert other.asked == []
@@ -654,6 +659,29 @@ class TestMirrors:
             told = stage.run("--quiet")
             assert f"{RELEASE} r: repomd.xml is not checked, the metalink cannot be used: " in told
             assert re.search(r" r: 0 new, 1 kept.* s, repomd.xml unchecked", stage.run())
+
+    @pytest.mark.parametrize("kind", ["mirrorlist", "metalink"])
+    def test_680_065_who_gets_the_password(self, stage, remote, kind):
+        """Who is named in the file of repositories, not who is named by a server."""
+        root = remote()
+        digest = hashlib.sha256((root / "repodata/repomd.xml").read_bytes()).hexdigest()
+        with Mirror(root) as ours, Mirror(root) as other:
+            (root / "mirrorlist").write_text(other.url)
+            (root / "metalink").write_text(mirror.metalink([other.url], digest))
+            login = "gpgcheck=0\nusername=me\npassword=secret\n"
+            stage.repo(f"[r]\n{kind}={ours.url}/{kind}\n{login}")
+            assert "1 new" in stage.run()
+            assert [bool(text) for text in ours.logins] == [True]
+            assert len(other.logins) == 3 and not any(other.logins)
+            shutil.rmtree(stage.directory())
+            stage.base(ours.url, more=login)
+            assert "1 new" in stage.run()
+            assert len(ours.logins) == 4 and all(ours.logins)
+            before = len(other.logins)
+            ours.faults[""] = onward_to(other)
+            shutil.rmtree(stage.directory())
+            assert "1 new" in stage.run()
+            assert len(other.logins) == before + 3 and not any(other.logins)
 
     @pytest.mark.parametrize("url, words", [
         ("http://me:sec@ret@127.0.0.1:1", "updates failed: http://127.0.0.1:1: "),

@@ -25,7 +25,7 @@ static void what_is_no_url_is_refused(void **state)
                                        "http:/x",    "rsync://-e",  "/etc/passwd" };
     workspace_t *ws = *state;
     char *text = apr_pcalloc(ws->pool, RETRACE_REPO_VALUE_BYTES + 2);
-    reposync_url_t url = { NULL, REPOSYNC_HTTP };
+    reposync_url_t url = { NULL, REPOSYNC_HTTP, false };
     size_t i;
 
     for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -68,7 +68,7 @@ static void passwords_are_not_told(void **state)
 static void passwords_are_no_arguments_of_rsync(void **state)
 {
     workspace_t *ws = *state;
-    reposync_url_t url = { NULL, REPOSYNC_HTTP };
+    reposync_url_t url = { NULL, REPOSYNC_HTTP, false };
     reposync_mirrors_t *mirrors = reposync_mirrors_make(ws->pool);
 
     assert_int_equal(reposync_url_parse(&url, "rsync://me:sec@ret@h/x", &ws->err, ws->pool),
