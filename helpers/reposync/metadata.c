@@ -58,7 +58,8 @@ apr_status_t reposync_metadata_make(bool *pis_made, reposync_t *sync, const repo
     if (rv == APR_SUCCESS) {
         rv = task_process_run(&kept, &process, err, p);
     }
-    if (rv == APR_EINTR) {
+    /* A terminal's signal ends createrepo_c by itself. */
+    if (rv == APR_EINTR || (rv != APR_SUCCESS && reposync_is_over(sync))) {
         return retrace_fail(err, REPOSYNC_INTERRUPTED, "createrepo_c");
     }
     if (rv == APR_EGENERAL) {

@@ -482,6 +482,19 @@ class TestTransfer:
         assert len(stage.described()) == 2
 
 
+    def test_680_044_createrepo_is_killed_by_a_terminal(self, stage, remote):
+        """Which ends it together with this program: that is no failure of createrepo_c."""
+        stage.base(f"file://{remote()}")
+        (stage.place / "bin").mkdir()
+        (stage.place / "bin/createrepo_c").write_text("#!/bin/sh\nkill -INT $PPID; kill -INT $$\n")
+        (stage.place / "bin/createrepo_c").chmod(0o755)
+        environment = {**os.environ, "PATH": str(stage.place / "bin") + ":" + os.environ["PATH"]}
+        result = subprocess.run(stage.words(), env=environment, capture_output=True, text=True,
+                                check=False)
+        assert result.returncode == INTERRUPTED and " failed: " not in result.stderr
+        assert "interrupted; what was downloaded stays" in result.stderr
+        assert "1 kept" in stage.run() and len(stage.described()) == 1
+
 
 def onward_to(other):
     def onward(handler):
