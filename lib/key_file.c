@@ -3,6 +3,7 @@
 #include "lib/key_file.h"
 
 #include <apr_strings.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +31,9 @@ apr_status_t retrace_key_file_find(const char **ppath, const char *gpg_key_dir, 
         if (access(path, F_OK) == 0) {
             *ppath = path;
             return APR_SUCCESS;
+        }
+        if (errno != ENOENT && errno != ENOTDIR) {
+            return retrace_fail(err, errno, "look at %s", path);
         }
     }
     return retrace_fail(err, APR_ENOENT, "there is no file of keys for %s in %s", release,

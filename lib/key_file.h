@@ -12,6 +12,7 @@
  * @param ppath    in p; written only on success
  * @param release  name of the release's directory
  * @return APR_ENOENT  there is neither
+ *         any other   whether there is one cannot be told
  */
 apr_status_t retrace_key_file_find(const char **ppath, const char *gpg_key_dir, const char *release,
                                    retrace_error_t *err, apr_pool_t *p);
