@@ -18,15 +18,21 @@
 #define MAGIC      "retrace-packages 1 "
 #define HEADER_MAX (sizeof(MAGIC) + 20 + RETRACE_PACKAGE_STATE_MAX + 1) /* bytes, with a NUL */
 #define STATE_NONE "none" /* of a repository without metadata */
+#define REMOTE     ".remote"
 
-retrace_package_state_t retrace_package_state(int repository)
+retrace_package_state_t retrace_package_state(int repository, bool with_remote)
 {
-    retrace_package_state_t state = { STATE_NONE };
+    const char *remote = with_remote ? REMOTE : "";
+    retrace_package_state_t state;
     struct stat info;
 
     if (fstatat(repository, "repodata/repomd.xml", &info, 0) == 0) {
-        snprintf(state.text, sizeof(state.text), "%lld.%09ld.%lld", (long long)info.st_mtim.tv_sec,
-                 info.st_mtim.tv_nsec, (long long)info.st_size);
+        snprintf(state.text, sizeof(state.text), "%lld.%09ld.%lld%s",
+                 (long long)info.st_mtim.tv_sec, info.st_mtim.tv_nsec, (long long)info.st_size,
+                 remote);
+    }
+    else {
+        snprintf(state.text, sizeof(state.text), STATE_NONE "%s", remote);
     }
     return state;
 }

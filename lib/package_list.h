@@ -2,8 +2,8 @@
 /* Which packages a release has: `SaveDir/packages/<release>`, made from the release's index by whoever
  * brings that up to date, and read by httpd without a database. A line `retrace-packages 1 <bytes of
  * all that follows> <state>`, then lines `<name>-<version>-<release>.<arch> <epoch>` in the order of
- * their bytes. The state is that of the repository before the index was made: another one now means
- * that the list is stale. */
+ * their bytes. The state is that of the repository, and of FetchOnDemand, before the index was made:
+ * another one now means that the list is stale. */
 #ifndef RETRACE_PACKAGE_LIST_H
 #define RETRACE_PACKAGE_LIST_H
 
@@ -17,13 +17,17 @@
 #define RETRACE_PACKAGE_LINE_MAX  320 /* bytes of a line, with the newline */
 #define RETRACE_PACKAGE_STATE_MAX 64  /* bytes of a repository's state, with the NUL */
 
-/** The state of a repository, as one word: what changes whenever createrepo_c has run. */
+/** The state of a repository, as one word: what changes whenever createrepo_c has run, or its list is
+ * to have other packages. */
 typedef struct retrace_package_state_t {
     char text[RETRACE_PACKAGE_STATE_MAX];
 } retrace_package_state_t;
 
-/** @param repository  open directory of the release; -1 when it has none */
-retrace_package_state_t retrace_package_state(int repository);
+/**
+ * @param repository   open directory of the release; -1 when it has none
+ * @param with_remote  its list has the packages, too, that only repodata name
+ */
+retrace_package_state_t retrace_package_state(int repository, bool with_remote);
 
 /** An open list; needs no memory but this. */
 typedef struct retrace_package_list_t {

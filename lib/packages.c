@@ -32,7 +32,7 @@ retrace_package_state_t retrace_packages_state_of(const retrace_config_t *config
     int fd = open(apr_pstrcat(p, config->repo_dir, "/", release, NULL),
                   O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    state = retrace_package_state(fd);
+    state = retrace_package_state(fd, config->fetch_on_demand);
     if (fd >= 0) {
         (void)close(fd);
     }

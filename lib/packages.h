@@ -25,7 +25,7 @@
  */
 bool retrace_packages_are_due(const retrace_config_t *config, apr_time_t now, apr_pool_t *p);
 
-/** The state of one release's repository. */
+/** The state of one release's repository, with what FetchOnDemand has its list have. */
 retrace_package_state_t retrace_packages_state_of(const retrace_config_t *config,
                                                   const char *release, apr_pool_t *p);
 

@@ -106,17 +106,20 @@ static void describe(const options_t *options, const char *name, const worker_re
                      const retrace_error_t *why, apr_pool_t *p)
 {
     apr_array_header_t *packages = NULL;
+    apr_array_header_t *all = NULL; /* with those that only repodata name */
     apr_array_header_t *refused = NULL;
     retrace_error_t err;
 
     if (options->releases == NULL) {
         return;
     }
-    if (repo != NULL && worker_index_packages(&packages, repo->index, &err, p) == APR_SUCCESS
+    if (repo != NULL && worker_index_packages(&packages, repo->index, false, &err, p) == APR_SUCCESS
+        && worker_index_packages(&all, repo->index, true, &err, p) == APR_SUCCESS
         && worker_index_refused(&refused, repo->index, ALL_REFUSED, &err, p) == APR_SUCCESS) {
         json_array_append_new(options->releases,
-                              json_pack("{s:s, s:i, s:i}", "release", name, "packages",
-                                        packages->nelts, "refused", refused->nelts));
+                              json_pack("{s:s, s:i, s:i, s:i}", "release", name, "packages",
+                                        packages->nelts, "refused", refused->nelts, "remote",
+                                        all->nelts - packages->nelts));
         return;
     }
     json_array_append_new(
@@ -132,18 +135,23 @@ static void print_releases(const options_t *options)
     }
 }
 
-/* What cannot be opened has no package that a worker would take: httpd must not go on to ask for a
- * new list. */
+/* Of a repository that is no good no worker would take a package: httpd must not go on to ask for a
+ * new list. When this host is short of something the list stays, and the dispatcher tries again. */
 static int give_up(const options_t *options, const retrace_config_t *config, const char *name,
                    const retrace_package_state_t *state, const retrace_error_t *why, apr_pool_t *p)
 {
     retrace_error_t err;
 
     (void)complain(options, "%s", why->text);
-    if (options->quiet && worker_repo_publish_none(config, name, state, &err, p) != APR_SUCCESS) {
-        (void)complain(options, "%s", err.text);
+    if (!options->quiet) {
+        return EXIT_SYSTEM;
     }
-    return EXIT_SYSTEM;
+    if (!worker_repo_is_at_fault(why->status)) {
+        return complain(options, "%s: the list of its packages stays as it is", name);
+    }
+    return worker_repo_publish_none(config, name, state, &err, p) == APR_SUCCESS
+        ? EXIT_SYSTEM
+        : complain(options, "%s", err.text);
 }
 
 static int index_one(const options_t *options, const retrace_config_t *config, const char *name,

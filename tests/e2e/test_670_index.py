@@ -142,6 +142,10 @@ class RemoteStage(Stage):
         return sorted(file.name for file in self.repository.rglob("*")
                       if file.is_file() and file.parent.name != "repodata")
 
+    def listed(self):
+        """What httpd believes to be there."""
+        return (self.env.server.spool / "packages" / RELEASE).read_text("ascii").splitlines()[1:]
+
     def name(self, package, version="1.0"):
         return f"{package}-{version}-1.fc36.{packages.ARCH}.rpm"
 
@@ -321,6 +325,24 @@ class TestMetadata:
             file.unlink()
         (repodata / "repomd.xml").write_text(repomd, encoding="utf-8")
         assert_complete(*stage.retrace())
+
+
+class TestKnown:
+    def test_670_015_what_would_be_fetched(self, stage):
+        """It is known as long as it would be; the option alone is enough for a new list."""
+        names = [*stage.old.packages.values(), *stage.new.packages.values()]
+        answer, = json.loads(stage.index("--json", RELEASE).stdout)
+        assert answer == {"release": RELEASE, "packages": 0, "refused": 0, "remote": len(names)}
+        assert stage.listed() == sorted(f"{file.name[:-4]} 0" for file in names)
+        headers = {"X-Package-NVR": "will-crash-1.0-1.fc36", "X-Package-Arch": packages.ARCH,
+                   "X-OS-Release": RELEASE}
+        assert stage.env.client.request("GET", "/checkpackage", headers).status == 302
+        with stage.option("FetchOnDemand = 0"):
+            assert stage.index("--quiet", RELEASE).returncode == 0
+            assert stage.listed() == []
+        assert stage.index("--quiet", RELEASE).returncode == 0
+        assert len(stage.listed()) == len(names)
+        assert stage.upstream.asked == []
 
 
 class TestFetched:

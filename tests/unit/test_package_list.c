@@ -248,20 +248,24 @@ static void a_list_of_the_state_of_metadata(void **state)
     retrace_package_state_t before;
     retrace_package_state_t after;
 
-    before = retrace_package_state(ws->dir);
+    before = retrace_package_state(ws->dir, false);
     assert_string_equal(before.text, "none");
-    assert_string_equal(retrace_package_state(-1).text, "none");
+    assert_string_equal(retrace_package_state(-1, false).text, "none");
     workspace_write(ws, "repodata/repomd.xml", "12345");
-    before = retrace_package_state(ws->dir);
+    assert_string_equal(retrace_package_state(-1, true).text, "none.remote");
+    before = retrace_package_state(ws->dir, true);
+    assert_non_null(strstr(before.text, ".5.remote"));
+    before = retrace_package_state(ws->dir, false);
     assert_non_null(strstr(before.text, ".5"));
-    assert_string_equal(before.text, retrace_package_state(ws->dir).text);
+    assert_null(strstr(before.text, "remote"));
+    assert_string_equal(before.text, retrace_package_state(ws->dir, false).text);
     workspace_shell(ws, "touch -d '2020-01-01 00:00:00.000000001' repodata/repomd.xml");
-    after = retrace_package_state(ws->dir);
+    after = retrace_package_state(ws->dir, false);
     assert_string_not_equal(before.text, after.text);
     workspace_shell(ws,
                     "echo >> repodata/repomd.xml;"
                     "touch -d '2020-01-01 00:00:00.000000001' repodata/repomd.xml");
-    assert_string_not_equal(after.text, retrace_package_state(ws->dir).text);
+    assert_string_not_equal(after.text, retrace_package_state(ws->dir, false).text);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, workspace_setup, workspace_teardown)

@@ -43,7 +43,7 @@ static bool is_due(const workspace_t *ws, const retrace_config_t *config)
 static void publish(workspace_t *ws, const retrace_config_t *config, const char *release)
 {
     int repository = open(apr_pstrcat(ws->pool, config->repo_dir, "/", release, NULL), O_RDONLY);
-    retrace_package_state_t state = retrace_package_state(repository);
+    retrace_package_state_t state = retrace_package_state(repository, config->fetch_on_demand);
     int lists = -1;
 
     assert_int_equal(retrace_packages_open(&lists, config, &ws->err), APR_SUCCESS);
@@ -102,6 +102,25 @@ static void a_list_of_another_state_is_due(void **state)
     assert_true(is_due(ws, &config));
     publish(ws, &config, RELEASE);
     assert_false(is_due(ws, &config));
+}
+
+static void a_list_without_what_is_fetched_on_demand_is_due(void **state)
+{
+    workspace_t *ws = *state;
+    retrace_config_t config = make_config(ws);
+    const char *before;
+
+    workspace_write(ws, "repos/" RELEASE "/repodata/repomd.xml", "1");
+    publish(ws, &config, RELEASE);
+    before = retrace_packages_state(&config, ws->pool);
+    assert_false(is_due(ws, &config));
+    config.fetch_on_demand = true;
+    assert_true(is_due(ws, &config));
+    assert_string_not_equal(before, retrace_packages_state(&config, ws->pool));
+    publish(ws, &config, RELEASE);
+    assert_false(is_due(ws, &config));
+    config.fetch_on_demand = false;
+    assert_true(is_due(ws, &config));
 }
 
 static void a_list_is_checked_from_time_to_time(void **state)
@@ -165,6 +184,7 @@ int main(void)
         TEST(nothing_is_due_without_repositories_or_a_spool),
         TEST(a_missing_list_is_due),
         TEST(a_list_of_another_state_is_due),
+        TEST(a_list_without_what_is_fetched_on_demand_is_due),
         TEST(a_list_is_checked_from_time_to_time),
         TEST(a_list_of_a_release_that_is_gone_goes),
         TEST(what_was_given_up_is_due_when_something_changes_or_time_goes_by),

@@ -10,6 +10,7 @@
 
 #include <apr_general.h>
 #include <apr_strings.h>
+#include <errno.h>
 
 #include "tests/unit/workspace.h"
 #include "worker/resolve/repo_publish.h"
@@ -48,6 +49,31 @@ static void put(workspace_t *ws, const stage_t *stage, const char *name, const c
 
     assert_int_equal(
         worker_index_put(stage->repo.index, &entry, refusal == NULL ? &package : NULL, &ws->err),
+        APR_SUCCESS);
+}
+
+/* As metadata name them, where put() has them. */
+static void put_remote(workspace_t *ws, const stage_t *stage, const char *const *names, int count)
+{
+    worker_repodata_t *data = worker_repodata_make(apr_hash_make(ws->pool), ws->pool);
+    int i;
+
+    for (i = 0; i < count; i++) {
+        worker_remote_t *remote = apr_array_push(data->packages);
+
+        remote->name = names[i];
+        remote->epoch = "";
+        remote->version = "1.0";
+        remote->release = "1.fc36";
+        remote->arch = "x86_64";
+        remote->source = "";
+        remote->location = apr_pstrcat(ws->pool, names[i], ".rpm", NULL);
+        remote->checksum.type = "sha256";
+        apr_cpystrn(remote->checksum.digits, names[i], sizeof(remote->checksum.digits));
+        remote->size = 1;
+    }
+    assert_int_equal(
+        worker_index_put_remote(stage->repo.index, data, "some metadata", &ws->err, ws->pool),
         APR_SUCCESS);
 }
 
@@ -124,6 +150,44 @@ static void another_state_a_change_and_damage_are_published(void **state)
     assert_string_equal(lines_of(ws), "");
 }
 
+static void what_would_be_fetched_is_published_when_that_is_on(void **state)
+{
+    static const char *const names[] = { "tiny", "bad", "far" };
+    workspace_t *ws = *state;
+    stage_t stage = open_stage(ws);
+
+    workspace_make_dir(ws, "spool");
+    put(ws, &stage, "tiny", "", NULL);
+    put(ws, &stage, "bad", NULL, "it is not signed");
+    put_remote(ws, &stage, names, 3);
+    assert_int_equal(publish(ws, &stage, &first), APR_SUCCESS);
+    assert_string_equal(lines_of(ws), "tiny-1.0-1.fc36.x86_64 0\n");
+    stage = open_stage(ws);
+    stage.config.fetch_on_demand = true;
+    assert_int_equal(publish(ws, &stage, &second), APR_SUCCESS);
+    assert_string_equal(lines_of(ws), "far-1.0-1.fc36.x86_64 0\ntiny-1.0-1.fc36.x86_64 0\n");
+    stage.config.fetch_on_demand = false;
+    assert_int_equal(publish(ws, &stage, &first), APR_SUCCESS);
+    assert_string_equal(lines_of(ws), "tiny-1.0-1.fc36.x86_64 0\n");
+}
+
+static void only_a_fault_of_the_repository_empties_its_list(void **state)
+{
+    static const apr_status_t its[] = { APR_ENOENT, APR_EINVAL, APR_EACCES };
+    static const apr_status_t others[] = { APR_ENOSPC, APR_EMFILE, APR_EGENERAL, APR_EBUSY,
+                                           APR_ENOMEM, EIO,        ESTALE,       EROFS,
+                                           ENFILE,     EDQUOT,     APR_SUCCESS };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < sizeof(its) / sizeof(its[0]); i++) {
+        assert_true(worker_repo_is_at_fault(its[i]));
+    }
+    for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        assert_false(worker_repo_is_at_fault(others[i]));
+    }
+}
+
 static void what_cannot_be_opened_has_an_empty_list(void **state)
 {
     workspace_t *ws = *state;
@@ -151,6 +215,8 @@ int main(void)
         TEST(packages_that_are_used_are_published),
         TEST(an_index_that_has_not_changed_is_published_once),
         TEST(another_state_a_change_and_damage_are_published),
+        TEST(what_would_be_fetched_is_published_when_that_is_on),
+        TEST(only_a_fault_of_the_repository_empties_its_list),
         TEST(what_cannot_be_opened_has_an_empty_list),
     };
 

@@ -356,7 +356,7 @@ static apr_status_t open_locked(worker_repo_t *repo, const char *path,
                                 const retrace_config_t *config, bool force, retrace_error_t *err,
                                 apr_pool_t *p)
 {
-    const retrace_package_state_t state = retrace_package_state(repo->fd);
+    const retrace_package_state_t state = retrace_package_state(repo->fd, config->fetch_on_demand);
     apr_pool_t *scratch = NULL;
     apr_status_t rv = worker_index_open(&repo->index, path, err, p);
 

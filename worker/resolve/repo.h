@@ -47,6 +47,8 @@ apr_array_header_t *worker_repo_select(const apr_array_header_t *names, const ch
  * @param prepo  in p; closed with it
  * @param force  look at every package's size and time, not at those of directories only
  * @return APR_ENOENT  there is no such repository, or no keys for it
+ *         APR_EINVAL  its file holds no keys
+ *         APR_EACCES  it may not be read, or others may write that file
  */
 apr_status_t worker_repo_open(worker_repo_t **prepo, const retrace_config_t *config,
                               const char *name, bool force, retrace_error_t *err, apr_pool_t *p);

@@ -379,17 +379,19 @@ bool worker_index_has_changed(const worker_index_t *index)
     return sqlite3_total_changes(index->handle) > 0;
 }
 
+#define USED "SELECT name, epoch, version, release, arch FROM package WHERE refusal IS NULL"
+#define REMOTE                                                                                     \
+    "SELECT name, epoch, version, release, arch FROM remote WHERE NOT EXISTS (SELECT 1 FROM "      \
+    "package WHERE file = location)"
+
 apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_t *index,
-                                   retrace_error_t *err, apr_pool_t *p)
+                                   bool with_remote, retrace_error_t *err, apr_pool_t *p)
 {
     apr_array_header_t *packages = apr_array_make(p, 64, sizeof(worker_package_t));
     sqlite3_stmt *statement = NULL;
     int rc;
-    apr_status_t rv =
-        worker_index_prepare(&statement, index,
-                             "SELECT name, epoch, version, release, arch FROM package WHERE "
-                             "refusal IS NULL",
-                             NULL, 0, err);
+    apr_status_t rv = worker_index_prepare(
+        &statement, index, with_remote ? USED " UNION ALL " REMOTE : USED, NULL, 0, err);
 
     if (rv != APR_SUCCESS) {
         return rv;

@@ -80,10 +80,13 @@ apr_status_t worker_index_find(apr_array_header_t *candidates, worker_index_t *i
 /** Has anything been changed through this handle since it was opened? */
 bool worker_index_has_changed(const worker_index_t *index);
 
-/** The packages that are used, in no order. @param ppackages  of worker_package_t without files, in
- * p */
+/**
+ * The packages that are used, in no order.
+ * @param ppackages    of worker_package_t without files, in p
+ * @param with_remote  those, too, that only the metadata name: not one that is here and refused
+ */
 apr_status_t worker_index_packages(apr_array_header_t **ppackages, worker_index_t *index,
-                                   retrace_error_t *err, apr_pool_t *p);
+                                   bool with_remote, retrace_error_t *err, apr_pool_t *p);
 
 /* --- Packages that the metadata of the repository name (repo_index_remote.c) --- */
 

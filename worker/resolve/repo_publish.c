@@ -23,13 +23,13 @@ static bool is_published(int lists, const char *release, const retrace_package_s
     return strcmp(list.state.text, state->text) == 0;
 }
 
-static apr_status_t write_packages(int lists, const worker_repo_t *repo,
+static apr_status_t write_packages(int lists, const worker_repo_t *repo, bool with_remote,
                                    const retrace_package_state_t *state, retrace_error_t *err,
                                    apr_pool_t *p)
 {
     apr_array_header_t *lines = apr_array_make(p, 64, sizeof(const char *));
     apr_array_header_t *packages = NULL;
-    apr_status_t rv = worker_index_packages(&packages, repo->index, err, p);
+    apr_status_t rv = worker_index_packages(&packages, repo->index, with_remote, err, p);
     int i;
 
     for (i = 0; rv == APR_SUCCESS && i < packages->nelts; i++) {
@@ -73,10 +73,15 @@ apr_status_t worker_repo_publish(const worker_repo_t *repo, const retrace_config
     }
     rv = !worker_index_has_changed(repo->index) && is_published(lists, repo->name, state)
         ? retrace_package_list_touch(lists, repo->name, err)
-        : write_packages(lists, repo, state, err, scratch);
+        : write_packages(lists, repo, config->fetch_on_demand, state, err, scratch);
     (void)close(lock);
     (void)close(lists);
     return rv;
+}
+
+bool worker_repo_is_at_fault(apr_status_t rv)
+{
+    return rv == APR_ENOENT || rv == APR_EINVAL || rv == APR_EACCES;
 }
 
 apr_status_t worker_repo_publish_none(const retrace_config_t *config, const char *name,

@@ -11,14 +11,20 @@
 #include "worker/resolve/repo.h"
 
 /**
- * Publish the packages of an index that is up to date, unless the list of this state is there and
- * nothing has changed. The caller holds the release's lock. Nobody but httpd needs the list: whoever
- * has an index can go on without it.
+ * Publish the packages of an index that is up to date, with FetchOnDemand those, too, that only
+ * repodata name, unless the list of this state is there and nothing has changed. The caller holds the
+ * release's lock. Nobody but httpd needs the list: whoever has an index can go on without it.
  * @param state  of the repository, from before the index was brought up to date
  */
 apr_status_t worker_repo_publish(const worker_repo_t *repo, const retrace_config_t *config,
                                  const retrace_package_state_t *state, retrace_error_t *err,
                                  apr_pool_t *scratch);
+
+/**
+ * Is it the repository, or its keys, that worker_repo_open has failed for? Then nobody else can use it
+ * either. Otherwise something is short for a while: space, descriptors, a file system that is away.
+ */
+bool worker_repo_is_at_fault(apr_status_t rv);
 
 /**
  * Publish that a repository cannot be used: an empty list, as no worker would take a package of it.
