@@ -31,7 +31,7 @@ def resolve(config):
                                stderr=subprocess.DEVNULL, text=True)
     process.stdin.write(f"find\texecutable\t{BUILD_ID}\n")
     process.stdin.flush()
-    assert process.stdout.readline().startswith("missing\trepo\t")
+    assert process.stdout.readline().startswith("missing\t\t")
     yield process
     process.stdin.close()
     assert process.wait(10) == 0
