@@ -310,6 +310,36 @@ static void what_nobody_has_is_missing(void **state)
 
 #define REPO "repos/fedora-36-x86_64/"
 
+static const char *with_repositories(stage_t *stage, int count)
+{
+    const char *answers = NULL;
+    int i;
+
+    for (i = 1; i <= count; i++) {
+        const char *name = apr_psprintf(stage->ws->pool, "repos/fedora-%d-x86_64", i);
+
+        if (!workspace_exists(stage->ws, name)) {
+            workspace_make_dir(stage->ws, name);
+            workspace_make_dir(stage->ws, apr_pstrcat(stage->ws->pool, name, "/repodata", NULL));
+        }
+    }
+    assert_int_equal(serve(&answers, stage, "find\texecutable\t" SAMPLE_ID "\t\n"), APR_SUCCESS);
+    return answers;
+}
+
+static void four_repositories_are_named_and_others_counted(void **state)
+{
+    stage_t *stage = *state;
+    const char *four =
+        "missing\trepo fedora-1-x86_64 fedora-2-x86_64 fedora-3-x86_64 fedora-4-x86_64";
+
+    assert_string_equal(with_repositories(stage, 4),
+                        apr_pstrcat(stage->ws->pool, four, "\tno package has it\n", NULL));
+    assert_string_equal(
+        with_repositories(stage, 5),
+        apr_pstrcat(stage->ws->pool, four, " and 1 more\tno package has it\n", NULL));
+}
+
 /* The name of a package comes from a mirror. */
 static void what_is_told_is_one_clean_line(void **state)
 {
@@ -361,6 +391,7 @@ int main(void)
         TEST(questions_that_are_none_end_the_conversation),
         TEST(modules_have_a_limit),
         TEST(what_nobody_has_is_missing),
+        TEST(four_repositories_are_named_and_others_counted),
         TEST(what_is_told_is_one_clean_line),
         TEST(what_is_told_fits_a_line),
     };
